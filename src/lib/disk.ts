@@ -1,0 +1,141 @@
+// The one seam through which durable bytes reach the disk. Files first, then one transaction:
+// what a transaction refers to is durable before it begins, so a crash leaves orphans at worst.
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { systemCode, UusError } from './errors.ts'
+
+/** A file being written. It becomes visible under its name only by `commit`. */
+export interface TempFile {
+  readonly path: string
+  /** Appends; the chunk may be reused once the promise resolves. */
+  write(chunk: Uint8Array): Promise<void>
+  /** When it resolves, the whole file stands durably at `path` (same file system); replaces what was there. */
+  commit(path: string): Promise<void>
+  /** Removes the temporary file; does nothing after `commit`. */
+  discard(): Promise<void>
+}
+
+export interface Disk {
+  /** A new temporary file in `folder`, which exists. `mode` is the file's, 0o644 unless told. */
+  createTemp(folder: string, mode?: number): Promise<TempFile>
+  /** Makes a folder and its parents. */
+  makeFolder(path: string, mode?: number): Promise<void>
+  /** Removes a file; an absent one is fine. */
+  remove(path: string): Promise<void>
+  /** Told before and after each durable operation that is not a file's (`begin`, `commit`, `committed`). */
+  step(name: string): void
+}
+
+/** Writes a small file durably: it stands complete at `path`, or not at all. */
+export async function writeFileDurable(
+  disk: Disk,
+  path: string,
+  data: Uint8Array | string,
+  mode?: number,
+): Promise<void> {
+  const file = await disk.createTemp(dirname(path), mode)
+  try {
+    await file.write(typeof data === 'string' ? Buffer.from(data) : data)
+    await file.commit(path)
+  } finally {
+    await file.discard()
+  }
+}
+
+/**
+ * The real disk. Each operation goes through `perform`, which a test's double overrides
+ * to die before or after the n-th one.
+ */
+export class RealDisk implements Disk {
+  protected async perform<T>(_name: string, operation: () => Promise<T>): Promise<T> {
+    return operation()
+  }
+
+  async createTemp(folder: string, mode = 0o644): Promise<TempFile> {
+    const path = join(folder, `.${randomBytes(9).toString('base64url')}.tmp`)
+    const handle = await this.perform('create', () => withReason(path, () => open(path, 'wx', mode)))
+    return new RealTempFile(path, handle, (name, operation) => this.perform(name, operation))
+  }
+
+  async makeFolder(path: string, mode = 0o755): Promise<void> {
+    await this.perform('mkdir', () => withReason(path, () => mkdir(path, { recursive: true, mode })))
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.perform('remove', () => rm(path, { force: true }))
+  }
+
+  step(_name: string): void {}
+}
+
+type Perform = <T>(name: string, operation: () => Promise<T>) => Promise<T>
+
+class RealTempFile implements TempFile {
+  readonly path: string
+  readonly #handle: FileHandle
+  readonly #perform: Perform
+  #isOpen = true
+  #isCommitted = false
+
+  constructor(path: string, handle: FileHandle, perform: Perform) {
+    this.path = path
+    this.#handle = handle
+    this.#perform = perform
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    await this.#perform('write', () =>
+      withReason(this.path, async () => {
+        let written = 0
+        while (written < chunk.length) {
+          written += (await this.#handle.write(chunk, written, chunk.length - written)).bytesWritten
+        }
+      }),
+    )
+  }
+
+  async commit(path: string): Promise<void> {
+    await this.#perform('fsync', () => withReason(this.path, () => this.#handle.sync()))
+    await this.#close()
+    await this.#perform('rename', () => withReason(path, () => rename(this.path, path)))
+    this.#isCommitted = true
+    await this.#perform('fsync folder', () => syncFolder(dirname(path)))
+  }
+
+  async discard(): Promise<void> {
+    await this.#close()
+    if (!this.#isCommitted) await this.#perform('discard', () => rm(this.path, { force: true }))
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    await this.#handle.close()
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  await using handle = await open(path, 'r')
+  await handle.sync()
+}
+
+const reasons: Record<string, [reason: string, hint: string]> = {
+  ENOSPC: ['the disk is full', 'Free some space, or move "data" to a larger disk'],
+  EDQUOT: ['the disk quota is used up', 'Raise the quota, or move "data" elsewhere'],
+  EACCES: ['permission denied', 'Run as the user that owns the data directory, or change its owner'],
+  EPERM: ['permission denied', 'Run as the user that owns the data directory, or change its owner'],
+  EROFS: ['the file system is read-only', 'Remount it writable, or move "data" elsewhere'],
+  ENOTDIR: ['a part of the path is not a folder', 'Name another folder'],
+}
+
+/** Turns the system's refusals that a person can mend into sentences; rethrows the rest. */
+export async function withReason<T>(path: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation()
+  } catch (error) {
+    const known = reasons[systemCode(error) ?? '']
+    if (known === undefined) throw error
+    throw new UusError('DATA_UNUSABLE', `Cannot write ${path}: ${known[0]}`, { cause: error, hint: known[1] })
+  }
+}

@@ -1,0 +1,41 @@
+// External programs that tests hold our output against. A missing one skips the test visibly;
+// UUS_TEST_REQUIRE_ALL=1 (set by .ci/run, which installs them) turns that skip into a failure.
+import { spawnSync } from 'node:child_process'
+
+const requireAll = process.env.UUS_TEST_REQUIRE_ALL === '1'
+
+/** Options for `test()`: `{ skip: reason }` where one of the programs is missing. */
+export function needs(...programs: string[]): { skip: string | false } {
+  const missing = programs.filter((program) => spawnSync('which', [program]).status !== 0)
+  return skipUnless(missing.length === 0, `needs ${missing.join(', ')}`)
+}
+
+/** Options for `test()` of something that only root may do. */
+export function needsRoot(): { skip: string | false } {
+  return skipUnless(process.getuid?.() === 0, 'needs root')
+}
+
+function skipUnless(isGiven: boolean, reason: string): { skip: string | false } {
+  if (isGiven) return { skip: false }
+  if (requireAll) throw new Error(`UUS_TEST_REQUIRE_ALL is set, but this test ${reason}`)
+  return { skip: reason }
+}
+
+export interface RunResult {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+  /** Both streams, for messages. */
+  readonly output: string
+}
+
+export function run(
+  program: string,
+  arguments_: readonly string[],
+  options: { input?: Uint8Array | string; env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): RunResult {
+  const result = spawnSync(program, arguments_, { maxBuffer: 1 << 30, ...options })
+  const stdout = result.stdout?.toString() ?? ''
+  const stderr = result.stderr?.toString() ?? ''
+  return { status: result.status, stdout, stderr, output: `${stdout}${stderr}${result.error ?? ''}` }
+}
