@@ -1,0 +1,328 @@
+// config.yaml: from bytes to a checked value, or to all its problems at once, each with its line.
+import { readFileSync } from 'node:fs'
+import { dirname, isAbsolute, resolve } from 'node:path'
+import { isMap, LineCounter, type Node, parseDocument, type Document as YamlDocument } from 'yaml'
+import type { z } from 'zod'
+import { systemCode, UusError } from '../lib/errors.ts'
+import { configShape, type RawConfig } from './shape.ts'
+import { nearest } from './suggest.ts'
+
+export interface TlsFiles {
+  readonly ca: string | null
+  readonly clientCertificate: string | null
+  readonly clientKey: string | null
+}
+
+export interface ArchiveUri {
+  /** Ends without a slash. */
+  readonly uri: string
+  /** Null: all. */
+  readonly suites: readonly string[] | null
+  readonly architectures: readonly string[] | null
+}
+
+export interface ArchiveConfig {
+  readonly name: string
+  readonly uris: readonly ArchiveUri[]
+  readonly suites: readonly string[]
+  readonly components: readonly string[]
+  /** With the foreign ones. */
+  readonly architectures: readonly string[]
+  readonly foreignArchitectures: readonly string[]
+  readonly keyringFiles: readonly string[]
+  readonly keyFingerprints: readonly string[]
+  /** The release of a suite, where the configuration tells. */
+  releaseOf(suite: string): string | null
+  readonly refreshSeconds: number
+  readonly checksValidUntil: boolean
+  readonly maxAgeSeconds: number
+  readonly tls: TlsFiles
+}
+
+export interface ChannelConfig {
+  readonly name: string
+  readonly from: string
+  readonly follows: boolean
+  readonly compression: readonly ('gz' | 'xz')[]
+  /** Null: no Valid-Until. */
+  readonly validForSeconds: number | null
+  readonly keepSeconds: number
+  readonly keyAlgorithm: 'ed25519' | 'rsa4096'
+}
+
+export interface Config {
+  /** The file it was read from. */
+  readonly path: string
+  readonly dataFolder: string
+  readonly listen: { readonly host: string; readonly port: number }
+  /** Ends without a slash. */
+  readonly baseUrl: string | null
+  readonly upstreamProxy: string | null
+  readonly archives: readonly ArchiveConfig[]
+  /** Parents before children. */
+  readonly channels: readonly ChannelConfig[]
+}
+
+/** Reads and checks a configuration file; CONFIG_INVALID lists every problem. */
+export function readConfig(path: string): Config {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : (error as Error).message
+    throw new UusError('CONFIG_INVALID', `Cannot read the configuration ${path}: ${why}`, {
+      cause: error,
+      hint: 'Run "uus init", or name the file with --config',
+    })
+  }
+  return parseConfig(text, resolve(path))
+}
+
+/** Checks the text of a configuration. `path` is absolute; relative paths in it count from its folder. */
+export function parseConfig(text: string, path: string): Config {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true })
+  const problems: Problem[] = document.errors.map((error) => ({
+    line: lines.linePos(error.pos[0]).line,
+    text: error.message,
+  }))
+  const place = (at: readonly PropertyKey[]) => lineOf(document, lines, at)
+  if (problems.length === 0) {
+    const raw: unknown = document.toJS() ?? {}
+    crossCheck(raw, (at, why) => problems.push({ line: place(at), text: `${at.join('.')} ${why}` }))
+    const parsed = configShape.safeParse(raw)
+    if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => describe(issue, place)))
+    else if (problems.length === 0) return build(parsed.data, path)
+  }
+  problems.sort((a, b) => a.line - b.line)
+  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`
+  throw new UusError('CONFIG_INVALID', `${path} has ${count}`, {
+    details: problems.map(({ line, text: problem }) => `line ${line}: ${problem}`),
+    hint: 'Mend the file; config.example.yaml shows every setting',
+  })
+}
+
+interface Problem {
+  line: number
+  text: string
+}
+
+/** One zod issue as problems for a person; an unknown key comes with the nearest known one. */
+function describe(issue: z.core.$ZodIssue, place: (at: readonly PropertyKey[]) => number): Problem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const known = nearest(key, keysAt(configShape, issue.path))
+      const hint = known === null ? '' : `; did you mean "${known}"?`
+      return {
+        line: place([...issue.path, key]),
+        text: `unknown setting "${[...issue.path, key].join('.')}"${hint}`,
+      }
+    })
+  }
+  if (issue.code === 'invalid_key') {
+    return issue.issues.map((inner) => ({
+      line: place(issue.path),
+      text: `${issue.path.join('.')} ${inner.message}`,
+    }))
+  }
+  if (issue.code === 'invalid_union') {
+    // The branch that got furthest is the one that was meant.
+    const branches = issue.errors.map((branch) =>
+      branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })),
+    )
+    const best = branches.sort((a, b) => depth(b) - depth(a))[0] ?? []
+    if (best.length > 0) return best.flatMap((inner) => describe(inner as z.core.$ZodIssue, place))
+  }
+  const name = issue.path.join('.') || 'the file'
+  const isMissing = issue.code === 'invalid_type' && issue.message.includes('received undefined')
+  return [
+    {
+      line: place(issue.path),
+      text: isMissing ? `${name} is missing` : `${name} ${lowerFirst(issue.message)}`,
+    },
+  ]
+}
+
+function depth(issues: readonly { path: readonly PropertyKey[]; code: string }[]): number {
+  return Math.max(...issues.map((issue) => issue.path.length * 2 + (issue.code === 'invalid_type' ? 0 : 1)))
+}
+
+function lowerFirst(text: string): string {
+  return text.replace(/^Invalid input: /, '').replace(/^[A-Z]/, (letter) => letter.toLowerCase())
+}
+
+/** The keys that an object at a path may have. */
+function keysAt(shape: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let found: z.ZodType[] = [shape]
+  for (const step of path) found = found.flatMap((one) => childrenOf(one, step))
+  return found.flatMap((one) => Object.keys(shapeOf(one) ?? {}))
+}
+
+function shapeOf(type: z.ZodType): Record<string, z.ZodType> | null {
+  const definition = type.def as { type: string; shape?: Record<string, z.ZodType> }
+  return definition.type === 'object' ? (definition.shape ?? {}) : null
+}
+
+function childrenOf(type: z.ZodType, step: PropertyKey): z.ZodType[] {
+  const definition = type.def as unknown as Record<string, unknown> & { type: string }
+  switch (definition.type) {
+    case 'object': {
+      const child = shapeOf(type)?.[String(step)]
+      return child === undefined ? [] : unwrap(child)
+    }
+    case 'array':
+      return unwrap(definition.element as z.ZodType)
+    case 'record':
+      return unwrap(definition.valueType as z.ZodType)
+    default:
+      return []
+  }
+}
+
+/** Looks through defaults, options, transforms and unions. */
+function unwrap(type: z.ZodType): z.ZodType[] {
+  const definition = type.def as unknown as Record<string, unknown> & { type: string }
+  if (definition.type === 'union') return (definition.options as z.ZodType[]).flatMap(unwrap)
+  const inner = (definition.innerType ?? definition.in) as z.ZodType | undefined
+  return inner === undefined ? [type] : unwrap(inner)
+}
+
+/** The line of the deepest node that exists on a path; the key's line, where the value is the problem. */
+function lineOf(document: YamlDocument, lines: LineCounter, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true)
+    const key = path[length - 1]
+    if (isMap(parent)) {
+      const pair = parent.items.find((item) => String((item.key as Node | null)?.toJSON()) === String(key))
+      const range = (pair?.key as Node | null | undefined)?.range
+      if (range) return lines.linePos(range[0]).line
+    }
+    const node = document.getIn(path.slice(0, length), true) as Node | undefined
+    if (node?.range) return lines.linePos(node.range[0]).line
+  }
+  return 1
+}
+
+type Complain = (at: readonly PropertyKey[], why: string) => void
+
+/** The checks that need more than one setting. The shape may still be wrong: each looks only at what is there. */
+function crossCheck(raw: unknown, complain: Complain): void {
+  const { archives, channels } = asObject(raw)
+  const names: unknown[] = []
+  for (const [index, archive] of (Array.isArray(archives) ? archives : []).entries()) {
+    checkArchive(asObject(archive), ['archives', index], names, complain)
+  }
+  const parents = new Map(
+    Object.entries(asObject(channels)).map(([name, value]) => [name, asObject(value).from]),
+  )
+  for (const [name, from] of parents) {
+    if (typeof from !== 'string') continue
+    const at = ['channels', name, 'from']
+    if (from !== 'upstream' && !parents.has(from)) {
+      const guess = nearest(from, ['upstream', ...parents.keys()])
+      complain(at, `names an unknown channel "${from}"${guess === null ? '' : `; did you mean "${guess}"?`}`)
+    } else if (!endsAtUpstream(name, parents)) complain(at, 'leads in a circle')
+  }
+}
+
+function checkArchive(archive: Raw, at: readonly PropertyKey[], names: unknown[], complain: Complain): void {
+  if (names.includes(archive.name)) complain([...at, 'name'], `"${archive.name}" stands twice`)
+  names.push(archive.name)
+  const suites = [archive.suites].flat()
+  for (const suite of Object.keys(asObject(archive.release))) {
+    if (!suites.includes(suite)) complain([...at, 'release', suite], "is not one of the archive's suites")
+  }
+  const signedBy = [archive['signed-by']].flat().filter((text) => typeof text === 'string')
+  if (signedBy.length > 0 && signedBy.every(isFingerprint)) {
+    complain([...at, 'signed-by'], 'must name a keyring file beside the fingerprints')
+  }
+}
+
+type Raw = Record<string, unknown>
+
+function asObject(value: unknown): Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : {}
+}
+
+function endsAtUpstream(name: string, parents: ReadonlyMap<string, unknown>): boolean {
+  let at: unknown = name
+  for (let steps = 0; steps <= parents.size; steps++) {
+    if (at === 'upstream' || !parents.has(at as string)) return true
+    at = parents.get(at as string)
+  }
+  return false
+}
+
+function isFingerprint(text: string): boolean {
+  return /^(0x)?[0-9a-fA-F]{40}!?$/.test(text)
+}
+
+/** The checked configuration in its final form. */
+function build(raw: RawConfig, path: string): Config {
+  const folder = dirname(path)
+  const locate = (file: string) => (isAbsolute(file) ? file : resolve(folder, file))
+  return {
+    path,
+    dataFolder: locate(raw.data),
+    listen: raw.listen,
+    baseUrl: raw['base-url']?.replace(/\/+$/, '') ?? null,
+    upstreamProxy: raw['upstream-proxy'] ?? null,
+    archives: raw.archives.map((archive) => buildArchive(archive, raw, locate)),
+    channels: buildChannels(raw.channels),
+  }
+}
+
+function buildArchive(
+  raw: RawConfig['archives'][number],
+  all: RawConfig,
+  locate: (file: string) => string,
+): ArchiveConfig {
+  const { release } = raw
+  const pick = (key: 'ca' | 'client-certificate' | 'client-key') => {
+    const file = raw[key] ?? all[key]
+    return file === undefined ? null : locate(file)
+  }
+  return {
+    name: raw.name,
+    uris: raw.uris.map((one) => ({
+      uri: one.uri.replace(/\/+$/, ''),
+      suites: one.suites ?? null,
+      architectures: one.architectures ?? null,
+    })),
+    suites: raw.suites,
+    components: raw.components,
+    architectures: [...new Set([...raw.architectures, ...raw['foreign-architectures']])],
+    foreignArchitectures: raw['foreign-architectures'],
+    keyringFiles: raw['signed-by'].filter((text) => !isFingerprint(text)).map(locate),
+    keyFingerprints: raw['signed-by']
+      .filter(isFingerprint)
+      .map((text) => text.replace(/^0x/, '').toUpperCase()),
+    releaseOf: (suite) => (typeof release === 'object' ? (release[suite] ?? null) : (release ?? null)),
+    refreshSeconds: raw.refresh,
+    checksValidUntil: raw['check-valid-until'],
+    maxAgeSeconds: raw['max-age'],
+    tls: { ca: pick('ca'), clientCertificate: pick('client-certificate'), clientKey: pick('client-key') },
+  }
+}
+
+/** Parents before children. */
+function buildChannels(raw: RawConfig['channels']): ChannelConfig[] {
+  const ordered: ChannelConfig[] = []
+  const visit = (parent: string) => {
+    for (const [name, channel] of Object.entries(raw)) {
+      if (channel.from !== parent) continue
+      ordered.push({
+        name,
+        from: channel.from,
+        follows: channel.follow ?? channel.from === 'upstream',
+        compression: channel.compression,
+        validForSeconds: channel['valid-for'],
+        keepSeconds: channel.keep,
+        keyAlgorithm: channel['signing-key'],
+      })
+      visit(name)
+    }
+  }
+  visit('upstream')
+  return ordered
+}

@@ -1,0 +1,158 @@
+// The shape of config.yaml. Every field says here what it means; config.example.yaml shows them all in use.
+import { z } from 'zod'
+import { isArchitecture, isDistributionPath } from '../debian/names.ts'
+import { parseDuration } from '../lib/units.ts'
+
+const reservedNames: ReadonlySet<string> = new Set([
+  'api',
+  'assets',
+  'healthz',
+  'keys',
+  'metrics',
+  'mirrors',
+  'readyz',
+  'snapshots',
+  'sync',
+  'ui',
+  'upload',
+  'upstream',
+])
+
+/** Archive and channel names become the first parts of URLs. */
+const name = z.string().superRefine((text, context) => {
+  if (!/^[a-z0-9][a-z0-9.-]*$/.test(text) || text.includes('..')) {
+    context.addIssue('must be lower-case letters, digits, "." and "-", and begin with a letter or digit')
+  } else if (/\.(sources|list|pref|conf)$/.test(text)) {
+    context.addIssue('must not end in .sources, .list, .pref or .conf')
+  } else if (reservedNames.has(text)) context.addIssue(`is reserved (${[...reservedNames].join(', ')})`)
+})
+
+const duration = (example: string) =>
+  z.string().transform((text, context) => {
+    const seconds = parseDuration(text)
+    if (seconds === null || seconds === 0) {
+      context.addIssue(`must be a duration like ${example}`)
+      return z.NEVER
+    }
+    return seconds
+  })
+
+const oneOrMore = <T extends z.ZodType>(item: T) =>
+  z.union([item, z.array(item).nonempty()]).transform((value) => (Array.isArray(value) ? value : [value]))
+
+const suiteName = z
+  .string()
+  .refine((text) => isDistributionPath(text), 'must be a suite as it stands below dists/, like noble-updates')
+const componentName = z.string().refine((text) => isDistributionPath(text), 'must be a component like main')
+const architectureName = z
+  .string()
+  .refine((text) => isArchitecture(text), 'must be an architecture like amd64')
+
+const httpUrl = z.string().superRefine((text, context) => {
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === '') {
+    context.addIssue('must be an http:// or https:// URL')
+  } else if (url.search !== '' || url.hash !== '') context.addIssue('must not have a query or fragment')
+})
+
+/** `ADDRESS:PORT`; an IPv6 address in brackets. */
+const listen = z.string().transform((text, context) => {
+  const parsed = parseListen(text)
+  if (parsed !== null) return parsed
+  context.addIssue('must be ADDRESS:PORT, like 0.0.0.0:8080')
+  return z.NEVER
+})
+
+/** Null if the text is no address with a port. */
+export function parseListen(text: string): { host: string; port: number } | null {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s]*)):(\d{1,5})$/.exec(text)
+  if (match === null || Number(match[3]) > 65_535) return null
+  return { host: match[1] ?? (match[2] || '0.0.0.0'), port: Number(match[3]) }
+}
+
+/** One address of an archive; some serve only some suites or architectures. */
+const uri = z.union([
+  httpUrl.transform((text) => ({ uri: text, suites: undefined, architectures: undefined })),
+  z.strictObject({
+    uri: httpUrl,
+    suites: z.array(suiteName).nonempty().optional(),
+    architectures: z.array(architectureName).nonempty().optional(),
+  }),
+])
+
+const tls = {
+  /** Certificates (PEM) that upstream servers may be signed by, beside the system's. */
+  ca: z.string().optional(),
+  /** What we show to an upstream server that asks (PEM files). */
+  'client-certificate': z.string().optional(),
+  'client-key': z.string().optional(),
+}
+
+const upstreamArchive = z.strictObject({
+  /** The archive's identity for ever, and a part of the clients' URLs. */
+  name,
+  /** Tried in this order. */
+  uris: oneOrMore(uri),
+  suites: oneOrMore(suiteName),
+  components: oneOrMore(componentName),
+  architectures: oneOrMore(architectureName),
+  /** Architectures that clients of the others have beside their own (i386 on amd64). */
+  'foreign-architectures': z.array(architectureName).default([]),
+  /** Keyring files, or fingerprints (40 hex digits) that leave only these of their keys. */
+  'signed-by': oneOrMore(z.string().min(1)),
+  /** Which release the suites belong to; by default told by their codename. */
+  release: z.union([z.string().min(1), z.record(suiteName, z.string().min(1))]).optional(),
+  /** How often `serve` asks upstream for news. */
+  refresh: duration('30m').default(1800),
+  /** Which kinds of indexes are taken over. */
+  indexes: z.array(z.enum(['packages'])).default(['packages']),
+  /** False for an archive that is frozen on purpose, whose Valid-Until has passed. */
+  'check-valid-until': z.boolean().default(true),
+  /** A moving suite whose newest Release is older than this is reported as stale. */
+  'max-age': duration('7d').default(7 * 86_400),
+  ...tls,
+})
+
+const channel = z.strictObject({
+  /** The channel it is fed from; `upstream` is what the archives offer. */
+  from: z.string(),
+  /** Takes over what `from` has by itself. Default: yes if that is upstream. */
+  follow: z.boolean().optional(),
+  /** How published indexes are packed. */
+  compression: z
+    .array(z.enum(['gz', 'xz']))
+    .nonempty()
+    .default(['gz']),
+  /** How long clients accept a published state; refreshed daily. `none`: for ever. */
+  'valid-for': z
+    .string()
+    .transform((text, context) => {
+      if (text === 'none') return null
+      const seconds = parseDuration(text)
+      if (seconds !== null && seconds > 0) return seconds
+      context.addIssue('must be a duration like 45d, or none')
+      return z.NEVER
+    })
+    .default(45 * 86_400),
+  /** How long superseded files are still served. */
+  keep: duration('7d').default(7 * 86_400),
+  /** The kind of key that is made for the channel. */
+  'signing-key': z.enum(['ed25519', 'rsa4096']).default('ed25519'),
+})
+
+export const configShape = z.strictObject({
+  /** The folder that holds everything UUS makes; relative to this file. */
+  data: z.string().min(1),
+  /** Address and port; port 0 takes a free one. */
+  listen: listen.default({ host: '0.0.0.0', port: 8080 }),
+  /** How clients reach this server; goes into generated files. Default: as each client asked. */
+  'base-url': httpUrl.optional(),
+  role: z.literal('master').default('master'),
+  /** A proxy for all requests to upstream. */
+  'upstream-proxy': httpUrl.optional(),
+  ...tls,
+  archives: z.array(upstreamArchive).min(1, 'must name an archive'),
+  channels: z.record(name, channel).refine((all) => Object.keys(all).length > 0, 'must name a channel'),
+})
+
+export type RawConfig = z.output<typeof configShape>

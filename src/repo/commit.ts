@@ -1,0 +1,199 @@
+// The one way a channel changes: files first, durable; then one transaction with the snapshot, the views, what is
+// served, and the audit row. A crash before the transaction leaves orphaned files, after it the new state.
+import type { Json } from '../lib/canonical-json.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Emit } from '../lib/events.ts'
+import { formatSnapshotId } from '../lib/units.ts'
+import type { SuiteIndex } from '../store/archives.ts'
+import type { Actor } from '../store/audit.ts'
+import type { Blobs } from '../store/blobs.ts'
+import { type Channel, type Snapshot, type SnapshotKind, upstreamName } from '../store/channels.ts'
+import type { Tx } from '../store/database.ts'
+import type { Envelope } from '../store/publications.ts'
+import type { Store } from '../store/store.ts'
+import { countChanges, type IndexChanges } from './changes.ts'
+import type { ChannelOptions } from './options.ts'
+import { makeEnvelope, nextTime, releaseDates, snapshotTimes } from './publish/envelope.ts'
+import { type PreparedPublication, preparePublication } from './publish/publication.ts'
+import type { SigningKeys } from './signing-keys.ts'
+
+export interface ChannelCommit {
+  readonly channel: Channel
+  readonly changes: IndexChanges
+  /** Indexes that the channel shows from now on. */
+  readonly goesLive?: readonly number[]
+  /** Indexes that it does not show any more. */
+  readonly drops?: readonly number[]
+  /** Suites to publish though none of their indexes changes. */
+  readonly alsoPublish?: readonly number[]
+  readonly kind: SnapshotKind
+  readonly reason: string | null
+  /** The revision that a rollback goes back to. */
+  readonly restores?: number
+  readonly audit: {
+    readonly actor: Actor
+    readonly action: string
+    readonly subject: string
+    readonly details: Json
+  }
+  /** Further effects of the same act, in the same transaction. */
+  readonly alongside?: (tx: Tx, revision: number, at: number) => void
+}
+
+/** A suite as the transaction will publish it; without files where the channel shows nothing of it any more. */
+interface PreparedSuite {
+  readonly suiteId: number
+  readonly ready: { readonly publication: PreparedPublication; readonly envelope: Envelope } | null
+}
+
+export class Committer {
+  readonly #store: Store
+  readonly #files: Blobs
+  readonly #keys: SigningKeys
+  readonly #clock: Clock
+  readonly #options: ReadonlyMap<string, ChannelOptions>
+
+  constructor(
+    store: Store,
+    files: Blobs,
+    keys: SigningKeys,
+    clock: Clock,
+    options: readonly ChannelOptions[],
+  ) {
+    this.#store = store
+    this.#files = files
+    this.#keys = keys
+    this.#clock = clock
+    this.#options = new Map(options.map((one) => [one.name, one]))
+  }
+
+  /** Makes the next snapshot of a channel and publishes it. Only one commit may run at a time. */
+  async commit(commit: ChannelCommit, emit: Emit): Promise<Snapshot> {
+    const { channel } = commit
+    const base = this.#store.channels.head(channel.id)
+    const suites = channel.name === upstreamName ? [] : await this.#prepare(commit)
+    const at = await nextTime(base?.at ?? null, this.#clock, snapshotTimes)
+    const snapshot: Omit<Snapshot, 'revision'> = {
+      channelId: channel.id,
+      id: formatSnapshotId(at),
+      at,
+      kind: commit.kind,
+      reason: commit.reason,
+      restores: commit.restores ?? null,
+      ...countChanges(commit.changes),
+    }
+    const revision = this.#store.db.write((tx) => {
+      if (this.#store.channels.head(channel.id)?.revision !== base?.revision) {
+        throw new Error(`Internal error: channel ${channel.name} changed during a commit`)
+      }
+      const revision = this.#store.channels.addSnapshot(tx, snapshot)
+      this.#changeViews(tx, commit, revision)
+      for (const suite of suites) this.#publish(tx, channel, revision, suite)
+      commit.alongside?.(tx, revision, at)
+      this.#store.audit.append(tx, { at, reason: commit.reason, ...commit.audit })
+      return revision
+    })
+    const { id, kind, entered, left } = snapshot
+    emit({ type: 'snapshot', channel: channel.name, id, revision, kind, entered, left })
+    return { ...snapshot, revision }
+  }
+
+  /** Signs what a channel serves of a suite anew: a later Valid-Until, the present keys. No content changes. */
+  async renew(channel: Channel, suiteId: number, publicationId: number): Promise<void> {
+    const { body } = this.#store.publications.get(publicationId)
+    const envelope = await this.#envelope(channel, suiteId, body)
+    this.#store.db.write((tx) => this.#store.publications.setHead(tx, suiteId, publicationId, envelope))
+  }
+
+  /** Renders and packs the suites that the commit touches; durable when it resolves. */
+  async #prepare(commit: ChannelCommit): Promise<PreparedSuite[]> {
+    const { channel } = commit
+    const shown = this.#shownIndexes(commit)
+    const touched = new Set(commit.alsoPublish)
+    const dropped = new Set(commit.drops)
+    for (const index of this.#store.archives.indexes()) {
+      const isTouched =
+        commit.changes.has(index.id) || commit.goesLive?.includes(index.id) || dropped.has(index.id)
+      if (isTouched) touched.add(index.suiteId)
+    }
+    const prepared: PreparedSuite[] = []
+    for (const suiteId of touched) {
+      const publication = await preparePublication({
+        store: this.#store,
+        files: this.#files,
+        channelId: channel.id,
+        forms: this.#options.get(channel.name)?.compression ?? ['gz'],
+        suite: this.#store.archives.suite(suiteId),
+        indexes: shown.filter((index) => index.suiteId === suiteId),
+        changes: commit.changes,
+        present: this.#presentFiles(channel, suiteId),
+      })
+      const envelope = publication && (await this.#envelope(channel, suiteId, publication.body))
+      prepared.push({ suiteId, ready: publication && { publication, envelope: envelope! } })
+    }
+    return prepared
+  }
+
+  #shownIndexes(commit: ChannelCommit): SuiteIndex[] {
+    const shown = new Set(commit.goesLive)
+    for (const view of this.#store.views.list(commit.channel.id))
+      if (view.liveSince !== null) shown.add(view.indexId)
+    for (const indexId of commit.drops ?? []) shown.delete(indexId)
+    return this.#store.archives.indexes().filter((index) => shown.has(index.id))
+  }
+
+  #presentFiles(channel: Channel, suiteId: number) {
+    const head = this.#store.publications
+      .heads()
+      .find((one) => one.channelId === channel.id && one.suiteId === suiteId)
+    return head === undefined ? [] : this.#store.publications.files(head.publicationId)
+  }
+
+  async #envelope(channel: Channel, suiteId: number, body: string): Promise<Envelope> {
+    const { signer, signedBy } = await this.#keys.signerFor(channel.id, channel.name)
+    return makeEnvelope({
+      body,
+      channelId: channel.id,
+      date: await nextTime(this.#store.publications.lastDate(channel.id, suiteId), this.#clock, releaseDates),
+      validForSeconds: this.#options.get(channel.name)?.validForSeconds ?? null,
+      signer,
+      signedBy,
+    })
+  }
+
+  #changeViews(tx: Tx, commit: ChannelCommit, revision: number): void {
+    const { channel } = commit
+    const byArchive = new Map<number, { entered: number[]; left: number[] }>()
+    const indexes = new Map(this.#store.archives.indexes().map((index) => [index.id, index]))
+    for (const indexId of commit.goesLive ?? []) {
+      this.#store.views.setLive(tx, this.#store.views.ensure(tx, channel.id, indexId, false), revision)
+    }
+    for (const [indexId, change] of commit.changes) {
+      const viewId = this.#store.views.ensure(tx, channel.id, indexId, false)
+      this.#store.views.change(tx, viewId, revision, change)
+      const { archiveId } = indexes.get(indexId)!
+      const sum = byArchive.get(archiveId) ?? { entered: [], left: [] }
+      byArchive.set(archiveId, {
+        entered: sum.entered.concat(change.enter),
+        left: sum.left.concat(change.leave),
+      })
+    }
+    if (channel.name === upstreamName) return
+    for (const [archiveId, change] of byArchive) {
+      this.#store.poolFiles.change(tx, channel.id, archiveId, revision, change)
+    }
+  }
+
+  #publish(tx: Tx, channel: Channel, revision: number, { suiteId, ready }: PreparedSuite): void {
+    const { publications } = this.#store
+    if (ready === null) {
+      publications.publish(tx, channel.id, suiteId, revision, null)
+      return
+    }
+    const { publication, envelope } = ready
+    const id = publications.ensure(tx, suiteId, publication.body, publication.files)
+    for (const [file, blocks] of publication.blocks) publications.addBlocks(tx, file, blocks)
+    publications.publish(tx, channel.id, suiteId, revision, id)
+    publications.setHead(tx, suiteId, id, envelope)
+  }
+}

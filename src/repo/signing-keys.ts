@@ -1,0 +1,87 @@
+// The channels' signing keys: made here, private parts kept in files of mode 0600 that only this process reads.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Disk, writeFileDurable } from '../lib/disk.ts'
+import { UusError } from '../lib/errors.ts'
+import type { Tx } from '../store/database.ts'
+import type { Keys, SigningKey } from '../store/keys.ts'
+import { type KeyAlgorithm, makeSigningKey, Signer } from '../trust/signing.ts'
+
+/** A signer and the fingerprints that it signs with. */
+export interface ChannelSigner {
+  readonly signer: Signer
+  readonly signedBy: string
+}
+
+export class SigningKeys {
+  readonly #folder: string
+  readonly #disk: Disk
+  readonly #keys: Keys
+  readonly #signers = new Map<number, ChannelSigner>()
+
+  /** `folder` is made as needed, with mode 0700. */
+  constructor(folder: string, disk: Disk, keys: Keys) {
+    this.#folder = folder
+    this.#disk = disk
+    this.#keys = keys
+  }
+
+  /**
+   * Makes an active and a standby key for a channel. The private files are durable when it resolves; call `record`
+   * in the transaction that adds the channel. Files without a row are orphans and harmless.
+   */
+  async make(
+    channel: string,
+    algorithm: KeyAlgorithm,
+    now: number,
+  ): Promise<{ record: (tx: Tx, channelId: number) => SigningKey[] }> {
+    await this.#disk.makeFolder(this.#folder, 0o700)
+    const made: Omit<SigningKey, 'channelId'>[] = []
+    for (const role of ['active', 'standby'] as const) {
+      const key = await makeSigningKey(channel, algorithm, now)
+      await writeFileDurable(this.#disk, this.#pathOf(key.fingerprint), key.privateKey, 0o600)
+      const { fingerprint, publicKey } = key
+      made.push({ fingerprint, role, algorithm, publicKey, madeAt: now })
+    }
+    return {
+      record: (tx, channelId) =>
+        made.map((key) => {
+          const row = { ...key, channelId }
+          this.#keys.add(tx, row)
+          return row
+        }),
+    }
+  }
+
+  /** The signer of a channel's active key. SIGNING_KEY_MISSING names the file that is gone. */
+  async signerFor(channelId: number, channel: string): Promise<ChannelSigner> {
+    const active = this.#keys.list(channelId).filter((key) => key.role === 'active')
+    const signedBy = active.map((key) => key.fingerprint).join(' ')
+    const known = this.#signers.get(channelId)
+    if (known?.signedBy === signedBy) return known
+    const armored = await Promise.all(active.map((key) => this.#read(key.fingerprint, channel)))
+    const made = { signer: await Signer.fromArmored(armored, channel), signedBy }
+    this.#signers.set(channelId, made)
+    return made
+  }
+
+  async #read(fingerprint: string, channel: string): Promise<string> {
+    const path = this.#pathOf(fingerprint)
+    try {
+      return await readFile(path, 'utf8')
+    } catch (error) {
+      throw new UusError(
+        'SIGNING_KEY_MISSING',
+        `The signing key of channel ${channel} cannot be read: ${path}`,
+        {
+          cause: error,
+          hint: 'Restore the data directory\'s "keys" folder from your backup',
+        },
+      )
+    }
+  }
+
+  #pathOf(fingerprint: string): string {
+    return join(this.#folder, `${fingerprint}.key`)
+  }
+}

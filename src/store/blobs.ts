@@ -1,0 +1,155 @@
+// Files by their SHA-256. Nobody outside learns where they lie: the operations are those that a disk and an
+// object store can both honour.
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { asSha256, Hasher, type Sha256 } from '../lib/digest.ts'
+import type { Disk, TempFile } from '../lib/disk.ts'
+import { systemCode } from '../lib/errors.ts'
+
+/** A file being written. Any number may be written at a time, of the same content too. */
+export interface BlobWriter {
+  /** Appends; the chunk may be reused once the promise resolves. */
+  write(chunk: Uint8Array): Promise<void>
+  /** The digest and size of what was written so far end up durable under that digest. */
+  commit(): Promise<{ sha256: Sha256; sizeBytes: number }>
+  /** Drops what was written; does nothing after `commit`. */
+  discard(): Promise<void>
+}
+
+/** An open blob: stays readable while it is open, even if it is deleted meanwhile. The opener closes it. */
+export interface OpenBlob extends AsyncDisposable {
+  readonly sizeBytes: number
+  /** Exactly the bytes from `start`, `count` of them. */
+  read(start: number, count: number): Promise<Buffer>
+  /** The bytes from `start` to before `end`. The stream closes the blob when it ends. */
+  stream(start: number, end: number): Readable
+}
+
+export class Blobs {
+  readonly #folder: string
+  readonly #disk: Disk
+
+  /** `folder` must have been made by `prepare`. */
+  constructor(folder: string, disk: Disk) {
+    this.#folder = folder
+    this.#disk = disk
+  }
+
+  /** Makes the folders, and removes what a crash left half written. Only one process may hold the folder. */
+  async prepare(): Promise<void> {
+    await this.#disk.makeFolder(this.#temporary)
+    for (const name of await readdir(this.#temporary)) await this.#disk.remove(join(this.#temporary, name))
+    const present = new Set(await readdir(this.#folder))
+    for (let prefix = 0; prefix < 256; prefix++) {
+      const name = prefix.toString(16).padStart(2, '0')
+      if (!present.has(name)) await this.#disk.makeFolder(join(this.#folder, name))
+    }
+  }
+
+  async create(): Promise<BlobWriter> {
+    const file = await this.#disk.createTemp(this.#temporary)
+    return new FileWriter(file, (sha256) => this.#pathOf(sha256))
+  }
+
+  /** Null if there is no such blob. */
+  async open(sha256: Sha256): Promise<OpenBlob | null> {
+    try {
+      const handle = await open(this.#pathOf(sha256), 'r')
+      return new OpenFile(handle, (await handle.stat()).size)
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return null
+      throw error
+    }
+  }
+
+  /** The blob's size, or null if there is no such blob. */
+  async sizeOf(sha256: Sha256): Promise<number | null> {
+    try {
+      return (await stat(this.#pathOf(sha256))).size
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return null
+      throw error
+    }
+  }
+
+  async delete(sha256: Sha256): Promise<void> {
+    await this.#disk.remove(this.#pathOf(sha256))
+  }
+
+  async *list(): AsyncGenerator<Sha256> {
+    for (const prefix of (await readdir(this.#folder)).sort()) {
+      if (prefix.length !== 2) continue
+      for (const name of (await readdir(join(this.#folder, prefix))).sort()) {
+        const digest = asSha256(prefix + name)
+        if (digest !== null) yield digest
+      }
+    }
+  }
+
+  get #temporary(): string {
+    return join(this.#folder, 'tmp')
+  }
+
+  #pathOf(sha256: Sha256): string {
+    return join(this.#folder, sha256.slice(0, 2), sha256.slice(2))
+  }
+}
+
+class FileWriter implements BlobWriter {
+  readonly #file: TempFile
+  readonly #pathOf: (sha256: Sha256) => string
+  readonly #hasher = new Hasher()
+
+  constructor(file: TempFile, pathOf: (sha256: Sha256) => string) {
+    this.#file = file
+    this.#pathOf = pathOf
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#hasher.update(chunk)
+    await this.#file.write(chunk)
+  }
+
+  async commit(): Promise<{ sha256: Sha256; sizeBytes: number }> {
+    const { sizeBytes } = this.#hasher
+    const sha256 = this.#hasher.digest()
+    await this.#file.commit(this.#pathOf(sha256))
+    return { sha256, sizeBytes }
+  }
+
+  discard(): Promise<void> {
+    return this.#file.discard()
+  }
+}
+
+class OpenFile implements OpenBlob {
+  readonly sizeBytes: number
+  readonly #handle: FileHandle
+  #isStreaming = false
+
+  constructor(handle: FileHandle, sizeBytes: number) {
+    this.#handle = handle
+    this.sizeBytes = sizeBytes
+  }
+
+  async read(start: number, count: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(count)
+    let done = 0
+    while (done < count) {
+      const { bytesRead } = await this.#handle.read(buffer, done, count - done, start + done)
+      if (bytesRead === 0) throw new Error(`Internal error: a blob ended at ${start + done}`)
+      done += bytesRead
+    }
+    return buffer
+  }
+
+  stream(start: number, end: number): Readable {
+    this.#isStreaming = true
+    return this.#handle.createReadStream({ start, end: end - 1, highWaterMark: 256 << 10 })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isStreaming) await this.#handle.close()
+  }
+}

@@ -1,0 +1,188 @@
+// Channels and their snapshots.
+import type { Database, Tx } from './database.ts'
+
+export interface Channel {
+  readonly id: number
+  readonly name: string
+  /** Null for `upstream` only. */
+  readonly parentId: number | null
+  /** Takes over its parent's content by itself. */
+  readonly follows: boolean
+  readonly isConfigured: boolean
+  readonly seedsItself: boolean
+}
+
+export type SnapshotKind = 'adopt' | 'follow' | 'seed' | 'promote' | 'rollback' | 'drop' | 'configure'
+
+export interface Snapshot {
+  readonly revision: number
+  readonly channelId: number
+  /** `YYYYMMDDTHHMMSSZ`. */
+  readonly id: string
+  readonly at: number
+  readonly kind: SnapshotKind
+  readonly reason: string | null
+  /** The revision a rollback went back to. */
+  readonly restores: number | null
+  readonly entered: number
+  readonly left: number
+}
+
+interface ChannelRow {
+  id: number
+  name: string
+  parent_id: number | null
+  follows: number
+  is_configured: number
+  seeds_itself: number
+}
+
+interface SnapshotRow {
+  revision: number
+  channel_id: number
+  id: string
+  at: number
+  kind: SnapshotKind
+  reason: string | null
+  restores: number | null
+  entered: number
+  left: number
+}
+
+export const upstreamName = 'upstream'
+
+export class Channels {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Parents before children; `upstream` is the first. */
+  list(): Channel[] {
+    const rows = this.#db.prepare<ChannelRow>('SELECT * FROM channel ORDER BY id').all()
+    const ordered: Channel[] = []
+    const visit = (parentId: number | null) => {
+      for (const row of rows.filter((one) => one.parent_id === parentId)) {
+        ordered.push(toChannel(row))
+        visit(row.id)
+      }
+    }
+    visit(null)
+    return ordered
+  }
+
+  find(name: string): Channel | null {
+    const row = this.#db.prepare<ChannelRow>('SELECT * FROM channel WHERE name = ?').get(name)
+    return row === undefined ? null : toChannel(row)
+  }
+
+  get(id: number): Channel {
+    return toChannel(this.#db.prepare<ChannelRow>('SELECT * FROM channel WHERE id = ?').get(id)!)
+  }
+
+  upstream(): Channel {
+    return this.find(upstreamName)!
+  }
+
+  /** Adds a channel or takes over its changed configuration; its id. `seedsItself` counts on adding only. */
+  configure(tx: Tx, name: string, parentId: number | null, follows: boolean, seedsItself: boolean): number {
+    tx.run(
+      `INSERT INTO channel (name, parent_id, follows, is_configured, seeds_itself) VALUES (?, ?, ?, 1, ?)
+         ON CONFLICT (name) DO UPDATE SET parent_id = excluded.parent_id, follows = excluded.follows, is_configured = 1`,
+      name,
+      parentId,
+      follows ? 1 : 0,
+      seedsItself ? 1 : 0,
+    )
+    return this.find(name)!.id
+  }
+
+  setConfigured(tx: Tx, channelId: number, isConfigured: boolean): void {
+    tx.run('UPDATE channel SET is_configured = ? WHERE id = ?', isConfigured ? 1 : 0, channelId)
+  }
+
+  /** Adds the next snapshot; its revision is the highest of all channels. */
+  addSnapshot(tx: Tx, snapshot: Omit<Snapshot, 'revision'>): number {
+    const run = tx.run(
+      `INSERT INTO snapshot (channel_id, id, at, kind, reason, restores, entered, left)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      snapshot.channelId,
+      snapshot.id,
+      snapshot.at,
+      snapshot.kind,
+      snapshot.reason,
+      snapshot.restores,
+      snapshot.entered,
+      snapshot.left,
+    )
+    return Number(run.lastInsertRowid)
+  }
+
+  head(channelId: number): Snapshot | null {
+    return this.#one('SELECT * FROM snapshot WHERE channel_id = ? ORDER BY revision DESC LIMIT 1', channelId)
+  }
+
+  snapshots(channelId: number): Snapshot[] {
+    return this.#db
+      .prepare<SnapshotRow>('SELECT * FROM snapshot WHERE channel_id = ? ORDER BY revision DESC')
+      .all(channelId)
+      .map(toSnapshot)
+  }
+
+  findSnapshot(channelId: number, id: string): Snapshot | null {
+    return this.#one('SELECT * FROM snapshot WHERE channel_id = ? AND id = ?', channelId, id)
+  }
+
+  /** The newest snapshot of the channel at or before a time. */
+  snapshotAt(channelId: number, at: number): Snapshot | null {
+    return this.#one(
+      'SELECT * FROM snapshot WHERE channel_id = ? AND at <= ? ORDER BY revision DESC LIMIT 1',
+      channelId,
+      at,
+    )
+  }
+
+  /** The newest snapshot of the channel before a revision. */
+  snapshotBefore(channelId: number, revision: number): Snapshot | null {
+    return this.#one(
+      'SELECT * FROM snapshot WHERE channel_id = ? AND revision < ? ORDER BY revision DESC LIMIT 1',
+      channelId,
+      revision,
+    )
+  }
+
+  snapshotOfRevision(revision: number): Snapshot | null {
+    return this.#one('SELECT * FROM snapshot WHERE revision = ?', revision)
+  }
+
+  #one(sql: string, ...values: (string | number)[]): Snapshot | null {
+    const row = this.#db.prepare<SnapshotRow>(sql).get(...values)
+    return row === undefined ? null : toSnapshot(row)
+  }
+}
+
+function toChannel(row: ChannelRow): Channel {
+  return {
+    id: row.id,
+    name: row.name,
+    parentId: row.parent_id,
+    follows: row.follows === 1,
+    isConfigured: row.is_configured === 1,
+    seedsItself: row.seeds_itself === 1,
+  }
+}
+
+function toSnapshot(row: SnapshotRow): Snapshot {
+  return {
+    revision: row.revision,
+    channelId: row.channel_id,
+    id: row.id,
+    at: row.at,
+    kind: row.kind,
+    reason: row.reason,
+    restores: row.restores,
+    entered: row.entered,
+    left: row.left,
+  }
+}

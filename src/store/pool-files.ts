@@ -1,0 +1,85 @@
+// Package files that a channel names: the flat table that serving reads.
+import { type Sha256, sha256FromBytes } from '../lib/digest.ts'
+import type { Database, Tx } from './database.ts'
+
+export interface PoolFile {
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+}
+
+export interface PoolFileChange {
+  readonly entered: readonly number[]
+  readonly left: readonly number[]
+}
+
+export class PoolFiles {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /**
+   * The file that a channel names so: at present, or in a snapshot from `retainedSince` on. One indexed look-up.
+   */
+  find(channelId: number, archiveId: number, path: string, retainedSince: number): PoolFile | null {
+    const row = this.#db
+      .prepare<{ sha256: Uint8Array; size_bytes: number }>(
+        `SELECT sha256, size_bytes FROM pool_file
+         WHERE channel_id = ? AND archive_id = ? AND path = ? AND (until IS NULL OR until > ?)
+         ORDER BY since DESC LIMIT 1`,
+      )
+      .get(channelId, archiveId, path, retainedSince)
+    return row === undefined ? null : { sha256: sha256FromBytes(row.sha256), sizeBytes: row.size_bytes }
+  }
+
+  /**
+   * Follows a change of a channel's views, which must be in the database already: files of `left` that no
+   * other stanza names any more, and files of `entered`. Both are record ids of one archive.
+   */
+  change(tx: Tx, channelId: number, archiveId: number, revision: number, change: PoolFileChange): void {
+    const entered = JSON.stringify(change.entered)
+    tx.run(
+      `UPDATE pool_file SET until = ?1 WHERE channel_id = ?2 AND archive_id = ?3 AND until IS NULL
+         AND path IN (
+           SELECT gone.path FROM json_each(?4) JOIN record AS gone ON gone.id = json_each.value
+           WHERE NOT EXISTS (
+             SELECT 1 FROM record AS stays
+             CROSS JOIN view ON view.channel_id = ?2
+             CROSS JOIN suite_index ON suite_index.id = view.index_id
+             CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.archive_id = ?3
+             CROSS JOIN member ON member.view_id = view.id AND member.record_id = stays.id
+             WHERE stays.name = gone.name AND stays.path = gone.path AND member.until IS NULL))`,
+      revision,
+      channelId,
+      archiveId,
+      JSON.stringify(change.left),
+    )
+    tx.run(
+      `UPDATE pool_file SET until = ?1 WHERE channel_id = ?2 AND archive_id = ?3 AND until IS NULL
+         AND (path, sha256) IN (
+           SELECT named.path, named.sha256 FROM json_each(?4) JOIN record ON record.id = json_each.value
+           JOIN pool_file AS named ON named.channel_id = ?2 AND named.archive_id = ?3 AND named.path = record.path
+             AND named.until IS NULL
+           WHERE named.sha256 <> record.sha256)`,
+      revision,
+      channelId,
+      archiveId,
+      entered,
+    )
+    tx.run(
+      `INSERT INTO pool_file (channel_id, archive_id, path, since, sha256, size_bytes)
+       SELECT ?2, ?3, record.path, ?1, record.sha256, record.size_bytes
+       FROM json_each(?4) JOIN record ON record.id = json_each.value
+       WHERE NOT EXISTS (
+         SELECT 1 FROM pool_file AS named WHERE named.channel_id = ?2 AND named.archive_id = ?3
+           AND named.path = record.path AND named.until IS NULL)
+       ORDER BY record.path
+       ON CONFLICT (channel_id, archive_id, path, since) DO NOTHING`,
+      revision,
+      channelId,
+      archiveId,
+      entered,
+    )
+  }
+}

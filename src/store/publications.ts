@@ -1,0 +1,286 @@
+// Publications (generated files of a suite), the envelopes around them, and the heads that are served.
+import { type Sha256, sha256, sha256Bytes, sha256FromBytes } from '../lib/digest.ts'
+import type { Database, Tx } from './database.ts'
+
+export interface PublicationFile {
+  /** Relative to the suite's folder. */
+  readonly path: string
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+  /** False for the unpacked form of an index, which is listed only. */
+  readonly isServed: boolean
+}
+
+export interface Publication {
+  readonly id: number
+  readonly suiteId: number
+  readonly body: string
+  readonly files: readonly PublicationFile[]
+}
+
+export interface Envelope {
+  readonly channelId: number
+  /** Milliseconds, whole seconds. */
+  readonly date: number
+  readonly validUntil: number | null
+  readonly signedBy: string
+  readonly inRelease: Buffer
+  readonly release: Buffer
+  readonly releaseGpg: Buffer
+}
+
+/** What a channel serves of a suite now. */
+export interface Head {
+  readonly channelId: number
+  readonly suiteId: number
+  readonly publicationId: number
+  readonly date: number
+  readonly validUntil: number | null
+  readonly signedBy: string
+}
+
+/** One block of a compressed index, as the next publication finds it. */
+export interface Block {
+  readonly encoder: string
+  readonly rawSha256: Sha256
+  readonly rawBytes: number
+  readonly crc32: number
+  readonly start: number
+  readonly bytes: number
+  /** For xz: without the padding; else the same. */
+  readonly unpaddedBytes: number
+  readonly firstName: string
+}
+
+export interface StoredBlock extends Block {
+  readonly fileSha256: Sha256
+}
+
+interface FileRow {
+  path: string
+  sha256: Uint8Array
+  size_bytes: number
+  is_served: number
+}
+
+interface HeadRow {
+  channel_id: number
+  suite_id: number
+  publication_id: number
+  date: number
+  valid_until: number | null
+  signed_by: string
+}
+
+interface BlockRow {
+  file_sha256: Uint8Array
+  encoder: string
+  raw_sha256: Uint8Array
+  raw_bytes: number
+  crc32: number
+  start: number
+  bytes: number
+  unpadded_bytes: number
+  first_name: string
+}
+
+export class Publications {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Adds a publication, or finds the one with the very same Release body; its id. */
+  ensure(tx: Tx, suiteId: number, body: string, files: readonly PublicationFile[]): number {
+    const digest = sha256Bytes(sha256(body))
+    const find = this.#db.pluck<number>('SELECT id FROM publication WHERE suite_id = ? AND digest = ?')
+    const known = find.get(suiteId, digest)
+    if (known !== undefined) return known
+    const id = Number(
+      tx.run('INSERT INTO publication (suite_id, digest, body) VALUES (?, ?, ?)', suiteId, digest, body)
+        .lastInsertRowid,
+    )
+    for (const file of files) {
+      tx.run(
+        'INSERT INTO publication_file (publication_id, path, sha256, size_bytes, is_served) VALUES (?, ?, ?, ?, ?)',
+        id,
+        file.path,
+        sha256Bytes(file.sha256),
+        file.sizeBytes,
+        file.isServed ? 1 : 0,
+      )
+    }
+    return id
+  }
+
+  get(id: number): Publication {
+    const row = this.#db
+      .prepare<{ id: number; suite_id: number; body: string }>('SELECT * FROM publication WHERE id = ?')
+      .get(id)!
+    return { id: row.id, suiteId: row.suite_id, body: row.body, files: this.files(id) }
+  }
+
+  files(publicationId: number): PublicationFile[] {
+    return this.#db
+      .prepare<FileRow>('SELECT * FROM publication_file WHERE publication_id = ? ORDER BY path')
+      .all(publicationId)
+      .map((row) => ({
+        path: row.path,
+        sha256: sha256FromBytes(row.sha256),
+        sizeBytes: row.size_bytes,
+        isServed: row.is_served === 1,
+      }))
+  }
+
+  /** From `revision` on the channel has this publication of the suite (null: none). */
+  publish(tx: Tx, channelId: number, suiteId: number, revision: number, publicationId: number | null): void {
+    tx.run(
+      'UPDATE published SET until = ? WHERE channel_id = ? AND suite_id = ? AND until IS NULL',
+      revision,
+      channelId,
+      suiteId,
+    )
+    if (publicationId === null) {
+      tx.run('DELETE FROM head WHERE channel_id = ? AND suite_id = ?', channelId, suiteId)
+      return
+    }
+    tx.run(
+      `INSERT INTO published (channel_id, suite_id, since, publication_id) VALUES (?, ?, ?, ?)
+       ON CONFLICT (channel_id, suite_id, since) DO UPDATE SET until = NULL, publication_id = excluded.publication_id`,
+      channelId,
+      suiteId,
+      revision,
+      publicationId,
+    )
+  }
+
+  /** Puts an envelope in front: from now on it is what clients get. */
+  setHead(tx: Tx, suiteId: number, publicationId: number, envelope: Envelope): void {
+    const id = tx.run(
+      `INSERT INTO envelope (channel_id, publication_id, date, valid_until, signed_by, in_release, release, release_gpg)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      envelope.channelId,
+      publicationId,
+      envelope.date,
+      envelope.validUntil,
+      envelope.signedBy,
+      envelope.inRelease,
+      envelope.release,
+      envelope.releaseGpg,
+    ).lastInsertRowid
+    tx.run(
+      `INSERT INTO head (channel_id, suite_id, envelope_id) VALUES (?, ?, ?)
+       ON CONFLICT (channel_id, suite_id) DO UPDATE SET envelope_id = excluded.envelope_id`,
+      envelope.channelId,
+      suiteId,
+      id,
+    )
+  }
+
+  heads(): Head[] {
+    return this.#db
+      .prepare<HeadRow>(
+        `SELECT head.channel_id, head.suite_id, envelope.publication_id, envelope.date, envelope.valid_until,
+           envelope.signed_by
+         FROM head JOIN envelope ON envelope.id = head.envelope_id`,
+      )
+      .all()
+      .map((row) => ({
+        channelId: row.channel_id,
+        suiteId: row.suite_id,
+        publicationId: row.publication_id,
+        date: row.date,
+        validUntil: row.valid_until,
+        signedBy: row.signed_by,
+      }))
+  }
+
+  /** The signed files of a head. */
+  envelopeOf(channelId: number, suiteId: number): Pick<Envelope, 'inRelease' | 'release' | 'releaseGpg'> {
+    const row = this.#db
+      .prepare<{ in_release: Uint8Array; release: Uint8Array; release_gpg: Uint8Array }>(
+        `SELECT in_release, release, release_gpg FROM head JOIN envelope ON envelope.id = head.envelope_id
+         WHERE head.channel_id = ? AND head.suite_id = ?`,
+      )
+      .get(channelId, suiteId)!
+    return {
+      inRelease: Buffer.from(row.in_release),
+      release: Buffer.from(row.release),
+      releaseGpg: Buffer.from(row.release_gpg),
+    }
+  }
+
+  /** The newest Date that a channel ever gave a suite; clients ignore an older one silently. */
+  lastDate(channelId: number, suiteId: number): number | null {
+    return (
+      this.#db
+        .pluck<number | null>(
+          `SELECT max(envelope.date) FROM envelope JOIN publication ON publication.id = envelope.publication_id
+           WHERE envelope.channel_id = ? AND publication.suite_id = ?`,
+        )
+        .get(channelId, suiteId) ?? null
+    )
+  }
+
+  /** The publications that a channel had at `revision` or later, the present ones included. */
+  since(channelId: number, revision: number): { suiteId: number; publicationId: number }[] {
+    return this.#db
+      .prepare<{ suite_id: number; publication_id: number }>(
+        `SELECT DISTINCT suite_id, publication_id FROM published
+         WHERE channel_id = ? AND (until IS NULL OR until > ?)`,
+      )
+      .all(channelId, revision)
+      .map((row) => ({ suiteId: row.suite_id, publicationId: row.publication_id }))
+  }
+
+  addBlocks(tx: Tx, fileSha256: Sha256, blocks: readonly Block[]): void {
+    const file = sha256Bytes(fileSha256)
+    for (const [ordinal, block] of blocks.entries()) {
+      tx.run(
+        `INSERT INTO block (file_sha256, ordinal, encoder, raw_sha256, raw_bytes, crc32, start, bytes,
+           unpadded_bytes, first_name)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        file,
+        ordinal,
+        block.encoder,
+        sha256Bytes(block.rawSha256),
+        block.rawBytes,
+        block.crc32,
+        block.start,
+        block.bytes,
+        block.unpaddedBytes,
+        block.firstName,
+      )
+    }
+  }
+
+  /** A packed form of a raw block, made earlier by the same encoder. */
+  findBlock(rawSha256: Sha256, encoder: string): StoredBlock | null {
+    const row = this.#db
+      .prepare<BlockRow>('SELECT * FROM block WHERE raw_sha256 = ? AND encoder = ? LIMIT 1')
+      .get(sha256Bytes(rawSha256), encoder)
+    return row === undefined ? null : toBlock(row)
+  }
+
+  blocksOf(fileSha256: Sha256): StoredBlock[] {
+    return this.#db
+      .prepare<BlockRow>('SELECT * FROM block WHERE file_sha256 = ? ORDER BY ordinal')
+      .all(sha256Bytes(fileSha256))
+      .map(toBlock)
+  }
+}
+
+function toBlock(row: BlockRow): StoredBlock {
+  return {
+    fileSha256: sha256FromBytes(row.file_sha256),
+    encoder: row.encoder,
+    rawSha256: sha256FromBytes(row.raw_sha256),
+    rawBytes: row.raw_bytes,
+    crc32: row.crc32,
+    start: row.start,
+    bytes: row.bytes,
+    unpaddedBytes: row.unpadded_bytes,
+    firstName: row.first_name,
+  }
+}

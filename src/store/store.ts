@@ -1,0 +1,53 @@
+// The catalogue as one value: the database and what is in it, by aggregate.
+import type { Disk } from '../lib/disk.ts'
+import { Alarms } from './alarms.ts'
+import { Archives } from './archives.ts'
+import { Audit } from './audit.ts'
+import { Channels } from './channels.ts'
+import { Database } from './database.ts'
+import { Decisions } from './decisions.ts'
+import { Keys } from './keys.ts'
+import { PoolFiles } from './pool-files.ts'
+import { Publications } from './publications.ts'
+import { Records } from './records.ts'
+import { Views } from './views.ts'
+
+export class Store implements Disposable {
+  readonly db: Database
+  readonly archives: Archives
+  readonly records: Records
+  readonly channels: Channels
+  readonly views: Views
+  readonly publications: Publications
+  readonly poolFiles: PoolFiles
+  readonly decisions: Decisions
+  readonly keys: Keys
+  readonly alarms: Alarms
+  readonly audit: Audit
+
+  private constructor(db: Database) {
+    this.db = db
+    this.archives = new Archives(db)
+    this.records = new Records(db)
+    this.channels = new Channels(db)
+    this.views = new Views(db)
+    this.publications = new Publications(db)
+    this.poolFiles = new PoolFiles(db)
+    this.decisions = new Decisions(db)
+    this.keys = new Keys(db)
+    this.alarms = new Alarms(db)
+    this.audit = new Audit(db)
+  }
+
+  static openWriter(path: string, disk: Pick<Disk, 'step'>): Store {
+    return new Store(Database.openWriter(path, disk))
+  }
+
+  static openReader(path: string): Store {
+    return new Store(Database.openReader(path))
+  }
+
+  [Symbol.dispose](): void {
+    this.db[Symbol.dispose]()
+  }
+}

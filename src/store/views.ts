@@ -1,0 +1,203 @@
+// Views: which stanzas a channel shows of an index, by revision.
+import type { Database, Tx } from './database.ts'
+import { type PackageRecord, type RecordRow, recordColumns, toRecord } from './records.ts'
+
+export interface View {
+  readonly id: number
+  readonly channelId: number
+  readonly indexId: number
+  readonly seedsItself: boolean
+  /** The revision of its first content; null while a gated channel waits for its seed. */
+  readonly liveSince: number | null
+}
+
+/** A stanza where it stands. */
+export interface Placed extends PackageRecord {
+  readonly indexId: number
+  readonly suiteId: number
+  readonly archiveId: number
+  /** Since which revision it is there. */
+  readonly since: number
+}
+
+/** Record ids that enter and leave one view. */
+export interface ViewChange {
+  readonly enter: readonly number[]
+  readonly leave: readonly number[]
+}
+
+/** A revision that all present members are visible at. */
+export const now = Number.MAX_SAFE_INTEGER
+
+interface ViewRow {
+  id: number
+  channel_id: number
+  index_id: number
+  seeds_itself: number
+  live_since: number | null
+}
+
+interface PlacedRow extends RecordRow {
+  index_id: number
+  suite_id: number
+  archive_id: number
+  since: number
+}
+
+const isVisible = 'member.since <= ? AND (member.until IS NULL OR member.until > ?)'
+
+// CROSS JOIN keeps this order: the few records first, then one probe of each view of the channel.
+const placed = `SELECT ${recordColumns}, view.index_id, suite_index.suite_id, suite.archive_id, member.since
+  FROM record
+  CROSS JOIN view ON view.channel_id = ?
+  CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
+  JOIN suite_index ON suite_index.id = view.index_id AND suite_index.dropped_at IS NULL
+  JOIN suite ON suite.id = suite_index.suite_id
+  WHERE ${isVisible}`
+
+export class Views {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  list(channelId: number): View[] {
+    return this.#db
+      .prepare<ViewRow>(
+        `SELECT view.* FROM view JOIN suite_index ON suite_index.id = view.index_id
+         WHERE view.channel_id = ? AND suite_index.dropped_at IS NULL`,
+      )
+      .all(channelId)
+      .map(toView)
+  }
+
+  find(channelId: number, indexId: number): View | null {
+    const row = this.#db
+      .prepare<ViewRow>('SELECT * FROM view WHERE channel_id = ? AND index_id = ?')
+      .get(channelId, indexId)
+    return row === undefined ? null : toView(row)
+  }
+
+  /** The view's id; added if need be, and then `seedsItself` counts. */
+  ensure(tx: Tx, channelId: number, indexId: number, seedsItself: boolean): number {
+    tx.run(
+      `INSERT INTO view (channel_id, index_id, seeds_itself) VALUES (?, ?, ?)
+       ON CONFLICT (channel_id, index_id) DO NOTHING`,
+      channelId,
+      indexId,
+      seedsItself ? 1 : 0,
+    )
+    return this.find(channelId, indexId)!.id
+  }
+
+  setLive(tx: Tx, viewId: number, revision: number): void {
+    tx.run('UPDATE view SET live_since = coalesce(live_since, ?) WHERE id = ?', revision, viewId)
+  }
+
+  /** The records visible at a revision, by id. */
+  recordIds(viewId: number, revision: number = now): number[] {
+    return this.#db
+      .pluck<number>(`SELECT record_id FROM member WHERE view_id = ? AND ${isVisible}`)
+      .all(viewId, revision, revision)
+  }
+
+  count(viewId: number, revision: number = now): number {
+    return this.#db
+      .pluck<number>(`SELECT count(*) FROM member WHERE view_id = ? AND ${isVisible}`)
+      .get(viewId, revision, revision)!
+  }
+
+  /** The records that one view shows at a revision and another does not show at another. */
+  missing(viewId: number, inViewId: number, revision: number = now, inRevision: number = now): number[] {
+    return this.#db
+      .pluck<number>(
+        `SELECT record_id FROM member WHERE view_id = ? AND ${isVisible} AND NOT EXISTS (
+           SELECT 1 FROM member AS other WHERE other.view_id = ? AND other.record_id = member.record_id
+             AND other.since <= ? AND (other.until IS NULL OR other.until > ?))`,
+      )
+      .all(viewId, revision, revision, inViewId, inRevision, inRevision)
+  }
+
+  holds(viewId: number, recordId: number, revision: number = now): boolean {
+    return (
+      this.#db
+        .pluck<number>(`SELECT 1 FROM member WHERE view_id = ? AND record_id = ? AND ${isVisible}`)
+        .get(viewId, recordId, revision, revision) !== undefined
+    )
+  }
+
+  /** All stanzas of a source that a channel shows, in all archives and releases. */
+  bySource(channelId: number, source: string, revision: number = now): Placed[] {
+    return this.#db
+      .prepare<PlacedRow>(`${placed} AND record.source = ?`)
+      .all(channelId, revision, revision, source)
+      .map(toPlaced)
+  }
+
+  /** All stanzas of a binary package that a channel shows, in all archives and releases. */
+  byName(channelId: number, name: string, revision: number = now): Placed[] {
+    return this.#db
+      .prepare<PlacedRow>(`${placed} AND record.name = ?`)
+      .all(channelId, revision, revision, name)
+      .map(toPlaced)
+  }
+
+  /** The sources whose name matches a glob pattern, of those that a channel shows. */
+  sourcesLike(channelId: number, pattern: string): string[] {
+    return this.#namesLike('source', channelId, pattern)
+  }
+
+  /** The sources of the binary packages whose name matches a glob pattern, of those that a channel shows. */
+  sourcesOfBinariesLike(channelId: number, pattern: string): string[] {
+    return this.#namesLike('name', channelId, pattern)
+  }
+
+  #namesLike(column: 'source' | 'name', channelId: number, pattern: string): string[] {
+    return this.#db
+      .pluck<string>(
+        `SELECT DISTINCT record.source FROM record
+         CROSS JOIN view ON view.channel_id = ?
+         CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
+         WHERE member.until IS NULL AND record.${column} GLOB ? ORDER BY record.source`,
+      )
+      .all(channelId, pattern)
+  }
+
+  /** Starts and ends memberships at `revision`. */
+  change(tx: Tx, viewId: number, revision: number, change: ViewChange): void {
+    tx.run(
+      `UPDATE member SET until = ? WHERE view_id = ? AND until IS NULL
+         AND record_id IN (SELECT value FROM json_each(?))`,
+      revision,
+      viewId,
+      JSON.stringify(change.leave),
+    )
+    tx.run(
+      'INSERT INTO member (view_id, record_id, since) SELECT ?, value, ? FROM json_each(?) ORDER BY value',
+      viewId,
+      revision,
+      JSON.stringify(change.enter),
+    )
+  }
+}
+
+function toView(row: ViewRow): View {
+  return {
+    id: row.id,
+    channelId: row.channel_id,
+    indexId: row.index_id,
+    seedsItself: row.seeds_itself === 1,
+    liveSince: row.live_since,
+  }
+}
+
+function toPlaced(row: PlacedRow): Placed {
+  return {
+    ...toRecord(row),
+    indexId: row.index_id,
+    suiteId: row.suite_id,
+    archiveId: row.archive_id,
+    since: row.since,
+  }
+}
