@@ -1,5 +1,6 @@
 // What may stand in a name: packages, suites, components, architectures, paths. Whatever passes here
 // is safe in a URL, a file name and an index.
+import { isSafePath } from '../lib/safe-path.ts'
 import { parseVersion } from './version.ts'
 
 /** As dpkg accepts it (lib/dpkg/parsehelp.c), which is wider than Policy: vendors use `_` and capitals. */
@@ -18,17 +19,6 @@ export function isVersion(text: string): boolean {
 /** A suite or component: path parts without tricks (`bookworm-updates`, `updates/main`, `stable/updates`). */
 export function isDistributionPath(text: string): boolean {
   return isSafePath(text) && /^[A-Za-z0-9][A-Za-z0-9+._~/-]*$/.test(text)
-}
-
-/**
- * A `Filename:` or a name in Release's hash list: relative, inside, and the same to every reader
- * (apt sends `../x` as it is, and leaves `?`, `#`, `:` unencoded).
- */
-export function isSafePath(text: string): boolean {
-  if (text === '' || text.length > 1000) return false
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
-  if (/[\x00-\x20\x7f\\%?#*"<>|]/.test(text)) return false
-  return text.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
 }
 
 /** The release a suite belongs to unless the configuration says otherwise: its codename without the pocket. */

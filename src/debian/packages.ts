@@ -2,7 +2,8 @@
 // only the fields that decide something are read out of it (deb-control(5), apt-facts on what apt trips over).
 import { asSha256, type Sha256 } from '../lib/digest.ts'
 import { MalformedError } from '../lib/errors.ts'
-import { isArchitecture, isPackageName, isSafePath, isVersion } from './names.ts'
+import { isSafePath } from '../lib/safe-path.ts'
+import { isArchitecture, isPackageName, isVersion } from './names.ts'
 
 export interface PackageStanza {
   /** The stanza's bytes with its last newline, without the blank line. Valid until the next `push`. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sha256 } from '../lib/digest.ts'
+import { isSafePath } from '../lib/safe-path.ts'
 import { formatReleaseDate, parseReleaseDate } from './date.ts'
-import { isSafePath, releaseOfCodename } from './names.ts'
+import { releaseOfCodename } from './names.ts'
 import { parseRelease, renderRelease, renderReleaseBody } from './release.ts'
 
 const a = 'a'.repeat(64)

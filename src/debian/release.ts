@@ -2,9 +2,9 @@
 // Fields: wiki.debian.org/DebianRepository/Format and apt's debmetaindex.cc; both real dialects parse.
 import { asSha256, type Sha256 } from '../lib/digest.ts'
 import { MalformedError } from '../lib/errors.ts'
+import { isSafePath } from '../lib/safe-path.ts'
 import { parseReleaseDate } from './date.ts'
 import { splitWords } from './deb822.ts'
-import { isSafePath } from './names.ts'
 
 /** A file that a Release lists, under its strongest digest. */
 export interface ReleaseFile {

@@ -10,6 +10,8 @@ export interface TempFile {
   readonly path: string
   /** Appends; the chunk may be reused once the promise resolves. */
   write(chunk: Uint8Array): Promise<void>
+  /** Bytes that were written already. */
+  read(start: number, count: number): Promise<Buffer>
   /** When it resolves, the whole file stands durably at `path` (same file system); replaces what was there. */
   commit(path: string): Promise<void>
   /** Removes the temporary file; does nothing after `commit`. */
@@ -54,7 +56,7 @@ export class RealDisk implements Disk {
 
   async createTemp(folder: string, mode = 0o644): Promise<TempFile> {
     const path = join(folder, `.${randomBytes(9).toString('base64url')}.tmp`)
-    const handle = await this.perform('create', () => withReason(path, () => open(path, 'wx', mode)))
+    const handle = await this.perform('create', () => withReason(path, () => open(path, 'wx+', mode)))
     return new RealTempFile(path, handle, (name, operation) => this.perform(name, operation))
   }
 
@@ -75,6 +77,7 @@ class RealTempFile implements TempFile {
   readonly path: string
   readonly #handle: FileHandle
   readonly #perform: Perform
+  #sizeBytes = 0
   #isOpen = true
   #isCommitted = false
 
@@ -87,12 +90,17 @@ class RealTempFile implements TempFile {
   async write(chunk: Uint8Array): Promise<void> {
     await this.#perform('write', () =>
       withReason(this.path, async () => {
-        let written = 0
-        while (written < chunk.length) {
-          written += (await this.#handle.write(chunk, written, chunk.length - written)).bytesWritten
+        for (let done = 0; done < chunk.length; ) {
+          const { bytesWritten } = await this.#handle.write(chunk, done, chunk.length - done, this.#sizeBytes)
+          done += bytesWritten
+          this.#sizeBytes += bytesWritten
         }
       }),
     )
+  }
+
+  read(start: number, count: number): Promise<Buffer> {
+    return readFully(this.#handle, start, count)
   }
 
   async commit(path: string): Promise<void> {
@@ -113,6 +121,18 @@ class RealTempFile implements TempFile {
     this.#isOpen = false
     await this.#handle.close()
   }
+}
+
+/** Exactly `count` bytes from `start`. */
+export async function readFully(handle: FileHandle, start: number, count: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(count)
+  let done = 0
+  while (done < count) {
+    const { bytesRead } = await handle.read(buffer, done, count - done, start + done)
+    if (bytesRead === 0) throw new Error(`Internal error: a file ended at ${start + done}`)
+    done += bytesRead
+  }
+  return buffer
 }
 
 async function syncFolder(path: string): Promise<void> {

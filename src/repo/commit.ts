@@ -26,6 +26,8 @@ export interface ChannelCommit {
   readonly drops?: readonly number[]
   /** Suites to publish though none of their indexes changes. */
   readonly alsoPublish?: readonly number[]
+  /** Use nothing of the present publications. */
+  readonly rendersAnew?: boolean
   readonly kind: SnapshotKind
   readonly reason: string | null
   /** The revision that a rollback goes back to. */
@@ -126,7 +128,7 @@ export class Committer {
         suite: this.#store.archives.suite(suiteId),
         indexes: shown.filter((index) => index.suiteId === suiteId),
         changes: commit.changes,
-        present: this.#presentFiles(channel, suiteId),
+        present: commit.rendersAnew ? [] : this.#presentFiles(channel, suiteId),
       })
       const envelope = publication && (await this.#envelope(channel, suiteId, publication.body))
       prepared.push({ suiteId, ready: publication && { publication, envelope: envelope! } })

@@ -4,13 +4,15 @@ import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { asSha256, Hasher, type Sha256 } from '../lib/digest.ts'
-import type { Disk, TempFile } from '../lib/disk.ts'
+import { type Disk, readFully, type TempFile } from '../lib/disk.ts'
 import { systemCode } from '../lib/errors.ts'
 
 /** A file being written. Any number may be written at a time, of the same content too. */
 export interface BlobWriter {
   /** Appends; the chunk may be reused once the promise resolves. */
   write(chunk: Uint8Array): Promise<void>
+  /** Bytes that were written already, for readers that follow a growing file. Not after `commit` or `discard`. */
+  read(start: number, count: number): Promise<Buffer>
   /** The digest and size of what was written so far end up durable under that digest. */
   commit(): Promise<{ sha256: Sha256; sizeBytes: number }>
   /** Drops what was written; does nothing after `commit`. */
@@ -111,6 +113,10 @@ class FileWriter implements BlobWriter {
     await this.#file.write(chunk)
   }
 
+  read(start: number, count: number): Promise<Buffer> {
+    return this.#file.read(start, count)
+  }
+
   async commit(): Promise<{ sha256: Sha256; sizeBytes: number }> {
     const { sizeBytes } = this.#hasher
     const sha256 = this.#hasher.digest()
@@ -133,15 +139,8 @@ class OpenFile implements OpenBlob {
     this.sizeBytes = sizeBytes
   }
 
-  async read(start: number, count: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafe(count)
-    let done = 0
-    while (done < count) {
-      const { bytesRead } = await this.#handle.read(buffer, done, count - done, start + done)
-      if (bytesRead === 0) throw new Error(`Internal error: a blob ended at ${start + done}`)
-      done += bytesRead
-    }
-    return buffer
+  read(start: number, count: number): Promise<Buffer> {
+    return readFully(this.#handle, start, count)
   }
 
   stream(start: number, end: number): Readable {

@@ -119,6 +119,11 @@ export class Channels {
     return Number(run.lastInsertRowid)
   }
 
+  /** Has anything ever been adopted? */
+  hasSnapshots(): boolean {
+    return this.#db.pluck<number>('SELECT 1 FROM snapshot LIMIT 1').get() !== undefined
+  }
+
   head(channelId: number): Snapshot | null {
     return this.#one('SELECT * FROM snapshot WHERE channel_id = ? ORDER BY revision DESC LIMIT 1', channelId)
   }

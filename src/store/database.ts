@@ -10,7 +10,7 @@ declare const txBrand: unique symbol
 /** A write transaction: the only way to change a row. Only `Database.write` hands it out. */
 export interface Tx {
   readonly [txBrand]: true
-  run(sql: string, ...values: Value[]): RunResult
+  run(sql: string, ...values: Value[] | [NamedValues]): RunResult
   /** A statement of one column that changes rows (`INSERT … RETURNING id`). */
   pluck<V>(sql: string): Statement<V>
 }
@@ -21,6 +21,9 @@ export interface RunResult {
 }
 
 export type Value = string | number | bigint | Uint8Array | null
+
+/** Values by name, for statements that use one several times (`@name`). */
+export type NamedValues = Readonly<Record<string, Value>>
 
 /** A prepared statement; `R` is the shape of its rows. */
 export interface Statement<R> {

@@ -38,48 +38,41 @@ export class PoolFiles {
    * other stanza names any more, and files of `entered`. Both are record ids of one archive.
    */
   change(tx: Tx, channelId: number, archiveId: number, revision: number, change: PoolFileChange): void {
+    const at = { channel: channelId, archive: archiveId, revision }
+    const left = JSON.stringify(change.left)
     const entered = JSON.stringify(change.entered)
     tx.run(
-      `UPDATE pool_file SET until = ?1 WHERE channel_id = ?2 AND archive_id = ?3 AND until IS NULL
+      `UPDATE pool_file SET until = @revision WHERE channel_id = @channel AND archive_id = @archive AND until IS NULL
          AND path IN (
-           SELECT gone.path FROM json_each(?4) JOIN record AS gone ON gone.id = json_each.value
+           SELECT gone.path FROM json_each(@left) JOIN record AS gone ON gone.id = json_each.value
            WHERE NOT EXISTS (
              SELECT 1 FROM record AS stays
-             CROSS JOIN view ON view.channel_id = ?2
+             CROSS JOIN view ON view.channel_id = @channel
              CROSS JOIN suite_index ON suite_index.id = view.index_id
-             CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.archive_id = ?3
+             CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.archive_id = @archive
              CROSS JOIN member ON member.view_id = view.id AND member.record_id = stays.id
              WHERE stays.name = gone.name AND stays.path = gone.path AND member.until IS NULL))`,
-      revision,
-      channelId,
-      archiveId,
-      JSON.stringify(change.left),
+      { ...at, left },
     )
     tx.run(
-      `UPDATE pool_file SET until = ?1 WHERE channel_id = ?2 AND archive_id = ?3 AND until IS NULL
+      `UPDATE pool_file SET until = @revision WHERE channel_id = @channel AND archive_id = @archive AND until IS NULL
          AND (path, sha256) IN (
-           SELECT named.path, named.sha256 FROM json_each(?4) JOIN record ON record.id = json_each.value
-           JOIN pool_file AS named ON named.channel_id = ?2 AND named.archive_id = ?3 AND named.path = record.path
+           SELECT named.path, named.sha256 FROM json_each(@entered) JOIN record ON record.id = json_each.value
+           JOIN pool_file AS named ON named.channel_id = @channel AND named.archive_id = @archive AND named.path = record.path
              AND named.until IS NULL
            WHERE named.sha256 <> record.sha256)`,
-      revision,
-      channelId,
-      archiveId,
-      entered,
+      { ...at, entered },
     )
     tx.run(
       `INSERT INTO pool_file (channel_id, archive_id, path, since, sha256, size_bytes)
-       SELECT ?2, ?3, record.path, ?1, record.sha256, record.size_bytes
-       FROM json_each(?4) JOIN record ON record.id = json_each.value
+       SELECT @channel, @archive, record.path, @revision, record.sha256, record.size_bytes
+       FROM json_each(@entered) JOIN record ON record.id = json_each.value
        WHERE NOT EXISTS (
-         SELECT 1 FROM pool_file AS named WHERE named.channel_id = ?2 AND named.archive_id = ?3
+         SELECT 1 FROM pool_file AS named WHERE named.channel_id = @channel AND named.archive_id = @archive
            AND named.path = record.path AND named.until IS NULL)
        ORDER BY record.path
        ON CONFLICT (channel_id, archive_id, path, since) DO NOTHING`,
-      revision,
-      channelId,
-      archiveId,
-      entered,
+      { ...at, entered },
     )
   }
 }

@@ -10,6 +10,7 @@ import { Keys } from './keys.ts'
 import { PoolFiles } from './pool-files.ts'
 import { Publications } from './publications.ts'
 import { Records } from './records.ts'
+import { Settings } from './settings.ts'
 import { Views } from './views.ts'
 
 export class Store implements Disposable {
@@ -24,6 +25,7 @@ export class Store implements Disposable {
   readonly keys: Keys
   readonly alarms: Alarms
   readonly audit: Audit
+  readonly settings: Settings
 
   private constructor(db: Database) {
     this.db = db
@@ -37,6 +39,7 @@ export class Store implements Disposable {
     this.keys = new Keys(db)
     this.alarms = new Alarms(db)
     this.audit = new Audit(db)
+    this.settings = new Settings(db)
   }
 
   static openWriter(path: string, disk: Pick<Disk, 'step'>): Store {

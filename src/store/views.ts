@@ -14,8 +14,10 @@ export interface View {
 /** A stanza where it stands. */
 export interface Placed extends PackageRecord {
   readonly indexId: number
+  readonly indexArchitecture: string
   readonly suiteId: number
   readonly archiveId: number
+  readonly release: string
   /** Since which revision it is there. */
   readonly since: number
 }
@@ -39,20 +41,26 @@ interface ViewRow {
 
 interface PlacedRow extends RecordRow {
   index_id: number
+  index_architecture: string
   suite_id: number
   archive_id: number
+  release: string
   since: number
 }
 
 const isVisible = 'member.since <= ? AND (member.until IS NULL OR member.until > ?)'
 
+const placeColumns = `view.index_id, suite_index.architecture AS index_architecture, suite_index.suite_id,
+  suite.archive_id, suite.release, member.since`
+const placeJoins = `JOIN suite_index ON suite_index.id = view.index_id AND suite_index.dropped_at IS NULL
+  JOIN suite ON suite.id = suite_index.suite_id`
+
 // CROSS JOIN keeps this order: the few records first, then one probe of each view of the channel.
-const placed = `SELECT ${recordColumns}, view.index_id, suite_index.suite_id, suite.archive_id, member.since
+const placed = `SELECT ${recordColumns}, ${placeColumns}
   FROM record
   CROSS JOIN view ON view.channel_id = ?
   CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
-  JOIN suite_index ON suite_index.id = view.index_id AND suite_index.dropped_at IS NULL
-  JOIN suite ON suite.id = suite_index.suite_id
+  ${placeJoins}
   WHERE ${isVisible}`
 
 export class Views {
@@ -93,6 +101,11 @@ export class Views {
 
   setLive(tx: Tx, viewId: number, revision: number): void {
     tx.run('UPDATE view SET live_since = coalesce(live_since, ?) WHERE id = ?', revision, viewId)
+  }
+
+  /** The channel shows the index no more; should it come back, it waits for a seed again. */
+  endLive(tx: Tx, viewId: number): void {
+    tx.run('UPDATE view SET live_since = NULL, seeds_itself = 0 WHERE id = ?', viewId)
   }
 
   /** The records visible at a revision, by id. */
@@ -141,6 +154,83 @@ export class Views {
       .prepare<PlacedRow>(`${placed} AND record.name = ?`)
       .all(channelId, revision, revision, name)
       .map(toPlaced)
+  }
+
+  /** Given records where they stand in a view; `revision` is one at which the view shows them. */
+  placed(viewId: number, recordIds: readonly number[], revision: number = now): Placed[] {
+    return this.#db
+      .prepare<PlacedRow>(
+        `SELECT ${recordColumns}, ${placeColumns}
+         FROM json_each(?) CROSS JOIN record ON record.id = json_each.value
+         CROSS JOIN view ON view.id = ?
+         CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
+         ${placeJoins} WHERE ${isVisible}`,
+      )
+      .all(JSON.stringify(recordIds), viewId, revision, revision)
+      .map(toPlaced)
+  }
+
+  /** Those of the records whose file the channel shows in the release, by whatever stanza. */
+  withVisibleFile(channelId: number, release: string, recordIds: readonly number[]): number[] {
+    return this.#db
+      .pluck<number>(
+        `SELECT asked.id FROM json_each(?) CROSS JOIN record AS asked ON asked.id = json_each.value
+         WHERE EXISTS (
+           SELECT 1 FROM record AS twin
+           CROSS JOIN view ON view.channel_id = ?
+           CROSS JOIN suite_index ON suite_index.id = view.index_id AND suite_index.dropped_at IS NULL
+           CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.release = ?
+           CROSS JOIN member ON member.view_id = view.id AND member.record_id = twin.id
+           WHERE twin.name = asked.name AND twin.sha256 = asked.sha256 AND member.until IS NULL)`,
+      )
+      .all(JSON.stringify(recordIds), channelId, release)
+  }
+
+  /** Records that a view showed at some time since a revision, but does not show at another one. */
+  shownSince(viewId: number, since: number, exceptAt: number): number[] {
+    return this.#db
+      .pluck<number>(
+        `SELECT DISTINCT record_id FROM member WHERE view_id = ? AND (until IS NULL OR until > ?)
+           AND record_id NOT IN (SELECT record_id FROM member WHERE view_id = ? AND ${isVisible})`,
+      )
+      .all(viewId, since, viewId, exceptAt, exceptAt)
+  }
+
+  /** Source versions that two views show with the same names and versions, but other files. */
+  otherFiles(viewId: number, otherViewId: number): { source: string; version: string }[] {
+    return this.#db
+      .prepare<{ source: string; version: string }>(
+        `SELECT DISTINCT mine.source, mine.source_version AS version
+         FROM json_each(?) CROSS JOIN record AS mine ON mine.id = json_each.value
+         CROSS JOIN record AS theirs ON theirs.name = mine.name AND theirs.version = mine.version
+           AND theirs.architecture = mine.architecture AND theirs.sha256 <> mine.sha256
+         CROSS JOIN member ON member.view_id = ? AND member.record_id = theirs.id AND member.until IS NULL`,
+      )
+      .all(JSON.stringify(this.missing(viewId, otherViewId)), otherViewId)
+  }
+
+  /** The last revision at which a channel showed a version of a source; null if it never did. */
+  lastRevisionOf(channelId: number, source: string, sourceVersion: string): number | null {
+    return (
+      this.#db
+        .pluck<number | null>(
+          `SELECT max(coalesce(member.until - 1, ${now}))
+           FROM record
+           CROSS JOIN view ON view.channel_id = ?
+           CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
+           WHERE record.source = ? AND record.source_version = ?`,
+        )
+        .get(channelId, source, sourceVersion) ?? null
+    )
+  }
+
+  /** The distinct sources of records. */
+  sourcesOf(recordIds: readonly number[]): string[] {
+    return this.#db
+      .pluck<string>(
+        `SELECT DISTINCT record.source FROM json_each(?) CROSS JOIN record ON record.id = json_each.value`,
+      )
+      .all(JSON.stringify(recordIds))
   }
 
   /** The sources whose name matches a glob pattern, of those that a channel shows. */
@@ -196,8 +286,10 @@ function toPlaced(row: PlacedRow): Placed {
   return {
     ...toRecord(row),
     indexId: row.index_id,
+    indexArchitecture: row.index_architecture,
     suiteId: row.suite_id,
     archiveId: row.archive_id,
+    release: row.release,
     since: row.since,
   }
 }

@@ -31,7 +31,7 @@ export function splitClearSigned(file: Buffer, what: string): ClearSigned {
   let at = 1
   while (at < lines.length && lines[at]!.trim() !== '') at++
   const text: string[] = []
-  for (at++; at < lines.length && !isLine(at, begin); at++) text.push(unescape(lines[at]!, what))
+  for (at++; at < lines.length && !isLine(at, begin); at++) text.push(undash(lines[at]!, what))
   const signatures: string[] = []
   while (at < lines.length) {
     if (!isLine(at, begin)) refuse(what, 'has text outside the signed block')
@@ -46,7 +46,7 @@ export function splitClearSigned(file: Buffer, what: string): ClearSigned {
   return { signedText: text.join('\n'), signatures }
 }
 
-function unescape(line: string, what: string): string {
+function undash(line: string, what: string): string {
   const trimmed = line.replace(/[ \t\r]+$/, '')
   if (!trimmed.startsWith('-')) return trimmed
   if (!line.startsWith('- ')) refuse(what, 'has an unescaped line that begins with a dash')

@@ -1,0 +1,116 @@
+// What an action is: one verb, called alike by the command line, the API and the scheduler.
+import type { z } from 'zod'
+import type { Config } from '../config/config.ts'
+import type { Clock } from '../lib/clock.ts'
+import { UusError } from '../lib/errors.ts'
+import type { Emit } from '../lib/events.ts'
+import type { Published } from '../repo/published.ts'
+import type { Repo } from '../repo/repo.ts'
+import type { Actor } from '../store/audit.ts'
+import type { Adopter } from '../sync/upstream/adopt.ts'
+import type { Gatherer } from '../sync/upstream/gather.ts'
+
+/** Who calls, and where events go. */
+export interface Call {
+  readonly actor: Actor
+  readonly emit: Emit
+}
+
+/** What there is in the process that may write: the jobs process, or a command that runs alone. */
+export interface JobsContext {
+  readonly config: Config
+  readonly repo: Repo
+  readonly adopter: Adopter
+}
+
+/** A piece of an action that runs in the jobs process. Its input and output cross a process border: plain data. */
+export interface Step<I, O> {
+  readonly name: string
+  /** Reads only; then it does not wait for its turn among the writers. */
+  readonly isReadOnly: boolean
+  run(context: JobsContext, input: I, call: Call): O | Promise<O>
+}
+
+/** The way to the jobs process. Steps that write run one at a time, in the order of the calls. */
+export interface JobsPort {
+  run<I, O>(step: Step<I, O>, input: I, call: Call): Promise<O>
+}
+
+/** What there is in the process with the network: the server, or a command that runs alone. */
+export interface ServerContext {
+  readonly config: Config
+  readonly clock: Clock
+  readonly jobs: JobsPort
+  readonly gatherer: Gatherer
+  /** What is served at present. */
+  published(): Published
+}
+
+export type Role = 'viewer' | 'approver' | 'admin'
+
+/** How it went; the command line turns it into its exit code. */
+export type Status =
+  | 'done'
+  /** There was nothing to do. */
+  | 'nothing'
+  /** A gate or guard stands in the way. */
+  | 'refused'
+  | 'failed'
+
+export interface Outcome {
+  readonly status: Status
+}
+
+export interface Action<I, O extends Outcome> {
+  /** As on the command line: `promote`, `snapshot rollback`. */
+  readonly verb: string
+  readonly role: Role
+  readonly input: z.ZodType<I>
+  /** The step it consists of, where it is one and nothing else. */
+  readonly step?: Step<I, O>
+  run(context: ServerContext, input: I, call: Call): Promise<O>
+}
+
+export function action<I, O extends Outcome>(definition: Action<I, O>): Action<I, O> {
+  return definition
+}
+
+export function step<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {
+  return { name, isReadOnly: false, run }
+}
+
+export function readStep<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {
+  return { name, isReadOnly: true, run }
+}
+
+/** An action that is one step and nothing else. */
+export function stepAction<I, O extends Outcome>(
+  definition: Omit<Action<I, O>, 'run' | 'step'>,
+  theStep: Step<I, O>,
+): Action<I, O> {
+  return {
+    ...definition,
+    step: theStep,
+    run: (context, input, call) => context.jobs.run(theStep, input, call),
+  }
+}
+
+/** Anything in a list, as `--json` and the API give it: the list stands under `items`. */
+export interface Listing<T> extends Outcome {
+  readonly items: readonly T[]
+}
+
+export function listing<T>(items: readonly T[]): Listing<T> {
+  return { status: 'done', items }
+}
+
+/** Input from outside, checked; USAGE names everything that is wrong with it. */
+export function parseInput<I>(theAction: Pick<Action<I, Outcome>, 'verb' | 'input'>, input: unknown): I {
+  const parsed = theAction.input.safeParse(input)
+  if (parsed.success) return parsed.data
+  const details = parsed.error.issues.map((issue) => [...issue.path, issue.message].join(': '))
+  throw new UusError('USAGE', `${theAction.verb}: ${details[0]}`, {
+    details: details.slice(1),
+    hint: `See "uus ${theAction.verb} --help"`,
+  })
+}

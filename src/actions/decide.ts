@@ -1,0 +1,207 @@
+// `uus hold | unhold | decline | approve`: decisions, recorded with what they saw.
+import { z } from 'zod'
+import { UusError } from '../lib/errors.ts'
+import { decide, type Subject, subjectsOfSource } from '../repo/decide.ts'
+import { followChannels } from '../repo/follow-channels.ts'
+import { obstacles } from '../repo/gates/gate.ts'
+import type { PendingItem, PendingScope } from '../repo/pending.ts'
+import { promote as carryOut, planPromotion, scopeOf, unknownChannel } from '../repo/promote.ts'
+import type { Repo } from '../repo/repo.ts'
+import { parseSelector, select } from '../repo/selectors.ts'
+import type { Channel } from '../store/channels.ts'
+import type { DecisionVerb } from '../store/decisions.ts'
+import { type Outcome, step, stepAction } from './action.ts'
+import type { RefusedEntry } from './promote.ts'
+import { reason } from './shared.ts'
+
+const input = z.object({
+  selectors: z.array(z.string()).min(1, 'name what to decide about'),
+  to: z.string().nullable().default(null),
+  releases: z.array(z.string()).default([]),
+  reason: reason.nullable().default(null),
+})
+type Order = z.output<typeof input>
+const inputType = input as z.ZodType<Order>
+
+export interface DecisionEntry {
+  readonly source: string
+  readonly version: string | null
+  readonly release: string
+  readonly archive: string
+}
+
+export interface DecideResult extends Outcome {
+  readonly channel: string
+  readonly verb: DecisionVerb
+  readonly items: readonly DecisionEntry[]
+  /** For approvals: the snapshot that the approved versions entered with, if the gates let them. */
+  readonly snapshot: string | null
+  /** Approved versions that some gate still keeps out. */
+  readonly waiting: readonly RefusedEntry[]
+}
+
+/** Holds bind a source whatever waits; a following channel can have them too. */
+function holdStep(verb: 'hold' | 'unhold') {
+  return step<Order, DecideResult>(verb, async ({ repo }, order, call) => {
+    const channel = order.to === null ? scopeOf(repo, null).target : findChannel(repo, order.to)
+    const feeding = repo.store.channels.get(channel.parentId!)
+    const found = order.selectors.flatMap((selector) => sourcesFor(repo, [feeding, channel], selector))
+    const subjects = found.filter(
+      (one) => order.releases.length === 0 || order.releases.includes(one.release),
+    )
+    refuseSeveralReleases(subjects, order)
+    const holds = repo.store.decisions.holds(channel.id)
+    const changing = subjects.filter((subject) => {
+      const isHeld = holds.some((hold) => isSame(hold, subject))
+      return verb === 'hold' ? !isHeld : isHeld
+    })
+    if (changing.length > 0) {
+      decide(repo, changing, { channel, verb, reason: order.reason, actor: call.actor })
+      if (verb === 'unhold') await followChannels(repo, call.actor, call.emit)
+    }
+    return {
+      status: changing.length > 0 ? 'done' : 'nothing',
+      channel: channel.name,
+      verb,
+      items: changing.map(({ source, version, release, archive }) => ({ source, version, release, archive })),
+      snapshot: null,
+      waiting: [],
+    }
+  })
+}
+
+function sourcesFor(repo: Repo, channels: readonly Channel[], text: string): Subject[] {
+  const selector = parseSelector(text)
+  if (selector.type !== 'name' || selector.version !== null) {
+    throw new UusError('USAGE', `"${text}": a hold binds a source by its name`, {
+      hint: 'To bar one version: uus decline SOURCE=VERSION',
+    })
+  }
+  const { store } = repo
+  const names = new Set(
+    channels.flatMap((channel) => {
+      const sources = store.views.sourcesLike(channel.id, selector.pattern)
+      return sources.length > 0 ? sources : store.views.sourcesOfBinariesLike(channel.id, selector.pattern)
+    }),
+  )
+  if (names.size === 0) {
+    throw new UusError(
+      'UNKNOWN_NAME',
+      `No package is called ${selector.pattern} in ${channels.at(-1)!.name}`,
+      {
+        hint: 'Check the spelling; nothing was done',
+      },
+    )
+  }
+  return [...names].sort().flatMap((source) => subjectsOfSource(repo, channels, source))
+}
+
+function findChannel(repo: Repo, name: string): Channel {
+  const channel = repo.store.channels.find(name)
+  if (channel === null || channel.parentId === null) throw unknownChannel(repo, name)
+  return channel
+}
+
+function refuseSeveralReleases(subjects: readonly Subject[], order: Order): void {
+  const releases = [...new Set(subjects.map((subject) => subject.release))].sort()
+  if (releases.length <= 1 || order.releases.length > 0) return
+  throw new UusError('RELEASE_AMBIGUOUS', `The selection is in several releases: ${releases.join(', ')}`, {
+    hint: `Say which: --release ${releases[0]}`,
+  })
+}
+
+interface SourceSubject {
+  readonly release: string
+  readonly archiveId: number
+  readonly source: string
+}
+
+function isSame(a: SourceSubject, b: SourceSubject): boolean {
+  return a.release === b.release && a.archiveId === b.archiveId && a.source === b.source
+}
+
+/** Approvals and declines bind a source version and the files it has now. */
+function verdictStep(verb: 'approve' | 'decline') {
+  return step<Order, DecideResult>(verb, async ({ repo }, order, call) => {
+    const { target, feeding } = order.to === null ? scopeOf(repo, null) : verdictScope(repo, order.to)
+    const scope = { store: repo.store, target, feeding }
+    const selection = select(order.selectors.map(parseSelector), scope, {
+      releases: order.releases,
+      include: [],
+      now: repo.clock.now(),
+    })
+    const items = selection.items
+    const base = { channel: target.name, verb, items: items.map(describe) }
+    if (items.length === 0) return { ...base, status: 'nothing', snapshot: null, waiting: [] }
+    decide(repo, items.map(subjectOf), { channel: target, verb, reason: order.reason, actor: call.actor })
+    if (verb === 'decline') {
+      await followChannels(repo, call.actor, call.emit)
+      return { ...base, status: 'done', snapshot: null, waiting: [] }
+    }
+    const { snapshot, waiting } = await enterWhatMay(repo, scope, items, order, call)
+    return { ...base, status: 'done', snapshot, waiting }
+  })
+}
+
+/** Versions can be declined for a following channel as well. */
+function verdictScope(repo: Repo, name: string): { target: Channel; feeding: Channel } {
+  const target = findChannel(repo, name)
+  return { target, feeding: repo.store.channels.get(target.parentId!) }
+}
+
+/** After an approval: what all gates let through enters at once. */
+async function enterWhatMay(
+  repo: Repo,
+  scope: PendingScope,
+  items: readonly PendingItem[],
+  order: Order,
+  call: Parameters<ReturnType<typeof verdictStep>['run']>[2],
+): Promise<Pick<DecideResult, 'snapshot' | 'waiting'>> {
+  // Judged anew: the approval itself may have lifted a decline.
+  const fresh = select(
+    items.map((item) => parseSelector(`${item.source}=${item.version}`)),
+    scope,
+    { releases: order.releases, include: [], now: repo.clock.now() },
+  )
+  const plan = planPromotion(scope, fresh.items, false)
+  const snapshot = await carryOut(
+    repo,
+    plan,
+    { actor: call.actor, reason: order.reason, force: false, asOf: null },
+    call.emit,
+  )
+  if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
+  const waiting = plan.refused.map(({ item }) => ({
+    source: item.source,
+    version: item.version,
+    why: obstacles(item.verdicts).map((verdict) => verdict.sentence),
+  }))
+  return { snapshot: snapshot?.id ?? null, waiting }
+}
+
+function describe(item: PendingItem): DecisionEntry {
+  return { source: item.source, version: item.version, release: item.release, archive: item.archive }
+}
+
+function subjectOf(item: PendingItem): Subject {
+  const { release, archiveId, archive, source, version } = item
+  return { release, archiveId, archive, source, version, files: item.arrived.map((stanza) => stanza.sha256) }
+}
+
+export const decisionSteps = {
+  hold: holdStep('hold'),
+  unhold: holdStep('unhold'),
+  approve: verdictStep('approve'),
+  decline: verdictStep('decline'),
+}
+
+export const hold = stepAction({ verb: 'hold', role: 'approver', input: inputType }, decisionSteps.hold)
+export const unhold = stepAction({ verb: 'unhold', role: 'approver', input: inputType }, decisionSteps.unhold)
+export const approve = stepAction(
+  { verb: 'approve', role: 'approver', input: inputType },
+  decisionSteps.approve,
+)
+export const decline = stepAction(
+  { verb: 'decline', role: 'approver', input: inputType },
+  decisionSteps.decline,
+)

@@ -1,0 +1,136 @@
+// `uus promote`: the caller's approval, and the move at once.
+import { z } from 'zod'
+import { UusError } from '../lib/errors.ts'
+import { parseDuration } from '../lib/units.ts'
+import { followChannels } from '../repo/follow-channels.ts'
+import type { PendingScope } from '../repo/pending.ts'
+import { promote as carryOut, type PromotionPlan, planPromotion, scopeOf } from '../repo/promote.ts'
+import type { Repo } from '../repo/repo.ts'
+import { parseSelector, type Selection, select } from '../repo/selectors.ts'
+import type { Channel, Snapshot } from '../store/channels.ts'
+import type { Placed } from '../store/views.ts'
+import { type Outcome, type Status, step, stepAction } from './action.ts'
+import { describePending, type PendingEntry } from './pending.ts'
+import { reason } from './shared.ts'
+
+const input = z
+  .object({
+    selectors: z.array(z.string()).min(1, 'name what to promote'),
+    to: z.string().nullable().default(null),
+    /** A snapshot id of the feeding channel, or an age. */
+    asOf: z.string().nullable().default(null),
+    releases: z.array(z.string()).default([]),
+    include: z.array(z.enum(['republished', 'downgrade', 'remove'])).default([]),
+    dryRun: z.boolean().default(false),
+    force: z.boolean().default(false),
+    reason: reason.nullable().default(null),
+  })
+  .refine((order) => !order.force || order.reason !== null, {
+    message: '--force needs a reason: add --reason "…", it is kept in the audit log',
+  })
+
+export interface RefusedEntry {
+  readonly source: string
+  readonly version: string
+  readonly why: readonly string[]
+}
+
+export interface PromoteResult extends Outcome {
+  readonly channel: string
+  readonly from: string
+  readonly isDryRun: boolean
+  /** What was, or would be, promoted. */
+  readonly items: readonly PendingEntry[]
+  readonly refused: readonly RefusedEntry[]
+  /** Binary packages in and out, `suite component: name version architecture`. */
+  readonly entered: readonly string[]
+  readonly left: readonly string[]
+  readonly snapshot: string | null
+}
+
+export const promoteStep = step<z.output<typeof input>, PromoteResult>(
+  'promote',
+  async ({ repo }, order, call) => {
+    const { target, feeding } = scopeOf(repo, order.to)
+    const asOf = order.asOf === null ? null : snapshotAsOf(repo, feeding, order.asOf)
+    const scope: PendingScope = {
+      store: repo.store,
+      target,
+      feeding,
+      ...(asOf === null ? {} : { revision: asOf.revision }),
+    }
+    const selection = select(order.selectors.map(parseSelector), scope, {
+      releases: order.releases,
+      include: order.include,
+      now: repo.clock.now(),
+    })
+    const plan = planPromotion(scope, selection.items, order.force)
+    const status = statusOf(selection, plan)
+    const snapshot =
+      order.dryRun || status !== 'done'
+        ? null
+        : await carryOut(
+            repo,
+            plan,
+            { actor: call.actor, reason: order.reason, force: order.force, asOf: asOf?.id ?? null },
+            call.emit,
+          )
+    if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
+    return { ...describePlan(repo, plan, status), isDryRun: order.dryRun, snapshot: snapshot?.id ?? null }
+  },
+)
+
+export const promote = stepAction(
+  { verb: 'promote', role: 'approver', input: input as z.ZodType<z.output<typeof input>> },
+  promoteStep,
+)
+
+/** A refusal of what was named stops everything; of what a group brought along, only that. */
+function statusOf(selection: Selection, plan: PromotionPlan): Status {
+  if (selection.items.length === 0) return 'nothing'
+  const isNamedRefused = plan.refused.some(({ item }) => selection.named.has(item))
+  return isNamedRefused || plan.items.length === 0 ? 'refused' : 'done'
+}
+
+/** A snapshot by id, or the newest that is at least so old. */
+function snapshotAsOf(repo: Repo, channel: Channel, asOf: string): Snapshot {
+  const { channels } = repo.store
+  const age = parseDuration(asOf)
+  const found =
+    age === null
+      ? channels.findSnapshot(channel.id, asOf)
+      : channels.snapshotAt(channel.id, repo.clock.now() - age * 1000)
+  if (found !== null) return found
+  throw new UusError(
+    'UNKNOWN_NAME',
+    age === null
+      ? `Channel ${channel.name} has no snapshot ${asOf}`
+      : `Channel ${channel.name} has no snapshot that is ${asOf} old`,
+    { hint: `"uus snapshot list ${channel.name}" lists them` },
+  )
+}
+
+function describePlan(
+  repo: Repo,
+  plan: PromotionPlan,
+  status: Status,
+): Omit<PromoteResult, 'isDryRun' | 'snapshot'> {
+  const indexes = new Map(repo.store.archives.indexes().map((index) => [index.id, index]))
+  const describe = (stanza: Placed) => {
+    const index = indexes.get(stanza.indexId)!
+    return `${index.suite} ${index.component}: ${stanza.name} ${stanza.version} ${stanza.architecture}`
+  }
+  return {
+    status,
+    channel: plan.scope.target.name,
+    from: plan.scope.feeding.name,
+    items: status === 'done' ? plan.items.map(describePending) : [],
+    refused: plan.refused.map(({ item, obstacles }) => ({
+      source: item.source,
+      version: item.version,
+      why: obstacles.map((verdict) => verdict.sentence),
+    })),
+    entered: status === 'done' ? plan.enter.map(describe).sort() : [],
+    left: status === 'done' ? plan.leave.map(describe).sort() : [],
+  }
+}

@@ -1,0 +1,180 @@
+// `uus snapshot list | show | diff | rollback`.
+import { z } from 'zod'
+import { UusError } from '../lib/errors.ts'
+import { formatIso } from '../lib/units.ts'
+import { listDifferences, type SourceDifference } from '../repo/differences.ts'
+import { followChannels } from '../repo/follow-channels.ts'
+import type { Repo } from '../repo/repo.ts'
+import { rollBack } from '../repo/rollback.ts'
+import type { Channel, Snapshot } from '../store/channels.ts'
+import { type Listing, listing, type Outcome, readStep, step, stepAction } from './action.ts'
+import { findAnyChannel } from './channels.ts'
+import { reason } from './shared.ts'
+
+export interface SnapshotEntry {
+  readonly channel: string
+  readonly id: string
+  readonly revision: number
+  readonly at: string
+  readonly kind: string
+  readonly reason: string | null
+  readonly entered: number
+  readonly left: number
+  readonly isCurrent: boolean
+  /** The snapshot that a rollback went back to. */
+  readonly restores: string | null
+}
+
+function describe(repo: Repo, channel: Channel, snapshot: Snapshot): SnapshotEntry {
+  const { channels } = repo.store
+  return {
+    channel: channel.name,
+    id: snapshot.id,
+    revision: snapshot.revision,
+    at: formatIso(snapshot.at),
+    kind: snapshot.kind,
+    reason: snapshot.reason,
+    entered: snapshot.entered,
+    left: snapshot.left,
+    isCurrent: channels.head(channel.id)?.revision === snapshot.revision,
+    restores: snapshot.restores === null ? null : channels.snapshotOfRevision(snapshot.restores)!.id,
+  }
+}
+
+function findSnapshot(repo: Repo, channel: Channel, id: string): Snapshot {
+  const found = repo.store.channels.findSnapshot(channel.id, id)
+  if (found !== null) return found
+  throw new UusError('UNKNOWN_NAME', `Channel ${channel.name} has no snapshot ${id}`, {
+    hint: `"uus snapshot list ${channel.name}" lists them`,
+  })
+}
+
+const listInput = z.object({ channel: z.string().nullable().default(null) })
+
+/** Newest first. */
+const listStep = readStep<z.output<typeof listInput>, Listing<SnapshotEntry>>(
+  'snapshot list',
+  ({ repo }, order) => {
+    const { channels } = repo.store
+    const chosen =
+      order.channel === null
+        ? channels.list().filter((channel) => channel.parentId !== null)
+        : [findAnyChannel(repo, order.channel)]
+    const entries = chosen.flatMap((channel) =>
+      channels.snapshots(channel.id).map((snapshot) => describe(repo, channel, snapshot)),
+    )
+    return listing(entries.sort((a, b) => b.revision - a.revision))
+  },
+)
+
+export const snapshotList = stepAction(
+  { verb: 'snapshot list', role: 'viewer', input: listInput as z.ZodType<z.output<typeof listInput>> },
+  listStep,
+)
+
+const showInput = z.object({ channel: z.string(), id: z.string() })
+
+export interface SnapshotDetails extends SnapshotEntry, Outcome {
+  readonly previous: string | null
+  /** What it changed, compared with the one before. */
+  readonly items: readonly SourceDifference[]
+}
+
+const showStep = readStep<z.output<typeof showInput>, SnapshotDetails>('snapshot show', ({ repo }, order) => {
+  const channel = findAnyChannel(repo, order.channel)
+  const snapshot = findSnapshot(repo, channel, order.id)
+  const previous = repo.store.channels.snapshotBefore(channel.id, snapshot.revision)
+  const items = listDifferences(
+    repo.store,
+    { channelId: channel.id, revision: snapshot.revision - 1 },
+    { channelId: channel.id, revision: snapshot.revision },
+  )
+  return { status: 'done', ...describe(repo, channel, snapshot), previous: previous?.id ?? null, items }
+})
+
+export const snapshotShow = stepAction(
+  { verb: 'snapshot show', role: 'viewer', input: showInput as z.ZodType<z.output<typeof showInput>> },
+  showStep,
+)
+
+const diffInput = z.object({ channel: z.string(), from: z.string(), to: z.string().nullable().default(null) })
+
+export interface SnapshotDiffResult extends Listing<SourceDifference> {
+  readonly channel: string
+  readonly from: string
+  readonly to: string | null
+}
+
+const diffStep = readStep<z.output<typeof diffInput>, SnapshotDiffResult>(
+  'snapshot diff',
+  ({ repo }, order) => {
+    const channel = findAnyChannel(repo, order.channel)
+    const from = findSnapshot(repo, channel, order.from)
+    const to = order.to === null ? null : findSnapshot(repo, channel, order.to)
+    const items = listDifferences(
+      repo.store,
+      { channelId: channel.id, revision: from.revision },
+      { channelId: channel.id, ...(to === null ? {} : { revision: to.revision }) },
+    )
+    return { ...listing(items), channel: channel.name, from: from.id, to: to?.id ?? null }
+  },
+)
+
+export const snapshotDiff = stepAction(
+  { verb: 'snapshot diff', role: 'viewer', input: diffInput as z.ZodType<z.output<typeof diffInput>> },
+  diffStep,
+)
+
+const rollbackInput = z.object({
+  channel: z.string(),
+  id: z.string(),
+  reason,
+  force: z.boolean().default(false),
+})
+
+export interface RollbackResult extends Outcome {
+  readonly channel: string
+  readonly to: string
+  readonly snapshot: string | null
+  readonly entered: number
+  readonly left: number
+  /** Sources that are on hold from now on. */
+  readonly held: readonly string[]
+}
+
+export const rollbackStep = step<z.output<typeof rollbackInput>, RollbackResult>(
+  'snapshot rollback',
+  async ({ repo }, order, call) => {
+    const channel = findAnyChannel(repo, order.channel)
+    if (channel.parentId === null) {
+      throw new UusError('USAGE', 'upstream is what the archives offer; it cannot be rolled back', {
+        hint: 'Roll back the channel that shows too much',
+      })
+    }
+    const to = findSnapshot(repo, channel, order.id)
+    const made = await rollBack(
+      repo,
+      { channel, to, reason: order.reason, force: order.force, actor: call.actor },
+      call.emit,
+    )
+    if (made !== null) await followChannels(repo, call.actor, call.emit)
+    return {
+      status: made === null ? 'nothing' : 'done',
+      channel: channel.name,
+      to: to.id,
+      snapshot: made?.snapshot.id ?? null,
+      entered: made?.snapshot.entered ?? 0,
+      left: made?.snapshot.left ?? 0,
+      held: made?.held ?? [],
+    }
+  },
+)
+
+export const snapshotRollback = stepAction(
+  {
+    verb: 'snapshot rollback',
+    role: 'admin',
+    input: rollbackInput as z.ZodType<z.output<typeof rollbackInput>>,
+  },
+  rollbackStep,
+)

@@ -1,0 +1,340 @@
+// The composition root of both processes: which parts there are, and what each is given.
+import { mkdirSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import {
+  type Call,
+  type JobsContext,
+  type JobsPort,
+  type Outcome,
+  parseInput,
+  type ServerContext,
+} from './actions/action.ts'
+import { ForkedJobs } from './actions/forked-jobs.ts'
+import { LocalJobs } from './actions/local-jobs.ts'
+import { actions } from './actions/registry.ts'
+import { Scheduler } from './actions/schedule.ts'
+import { callServer, serveSocket } from './actions/socket.ts'
+import { examineStep } from './actions/update.ts'
+import { upstreamArchive } from './actions/upstream-archive.ts'
+import type { Config } from './config/config.ts'
+import { type Clock, systemClock } from './lib/clock.ts'
+import { type Disk, RealDisk } from './lib/disk.ts'
+import { systemCode, UusError } from './lib/errors.ts'
+import type { Emit } from './lib/events.ts'
+import type { Log } from './lib/log.ts'
+import { encodePath } from './lib/url-path.ts'
+import { Fetcher } from './pool/fetcher.ts'
+import type { WantedFile } from './pool/flight.ts'
+import { Pool } from './pool/pool.ts'
+import { createHandler } from './proxy/handler.ts'
+import { Committer } from './repo/commit.ts'
+import { configure, republishOutdated } from './repo/configure.ts'
+import { loadPublished, type Published } from './repo/published.ts'
+import type { Repo } from './repo/repo.ts'
+import { SigningKeys } from './repo/signing-keys.ts'
+import type { Actor } from './store/audit.ts'
+import { Blobs } from './store/blobs.ts'
+import { takeLock } from './store/lock.ts'
+import { Store } from './store/store.ts'
+import { Adopter } from './sync/upstream/adopt.ts'
+import { architectureOfPath, urisOfFile } from './sync/upstream/archive.ts'
+import { Gatherer } from './sync/upstream/gather.ts'
+import { readVersion } from './version.ts'
+import { createApp } from './web/app.ts'
+
+/** Where things lie in the data directory; docs/format.md describes them. */
+export function dataPaths(dataFolder: string) {
+  return {
+    catalogue: join(dataFolder, 'catalogue.db'),
+    /** Held by whoever owns the directory. */
+    lock: join(dataFolder, 'lock.db'),
+    /** Held by the process that writes the catalogue. */
+    writerLock: join(dataFolder, 'writer.lock'),
+    socket: join(dataFolder, 'uus.sock'),
+    keys: join(dataFolder, 'keys'),
+    pool: join(dataFolder, 'pool'),
+    published: join(dataFolder, 'published'),
+    incoming: join(dataFolder, 'incoming'),
+  }
+}
+
+/** Makes the data directory; DATA_UNUSABLE where that cannot be. */
+export function makeDataFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o755 })
+  } catch (error) {
+    throw new UusError(
+      'DATA_UNUSABLE',
+      `Cannot make the data directory ${path}: ${(error as Error).message}`,
+      {
+        cause: error,
+        hint: 'Name another with "data" in the configuration (--data of "uus init"), or run as a user that may write there',
+      },
+    )
+  }
+}
+
+const system: Actor = { name: 'uus', via: 'schedule' }
+
+/** The writing half: the catalogue, the generated files, the private keys. One at a time per data directory. */
+export async function openJobs(
+  config: Config,
+  disk: Disk = new RealDisk(),
+  clock: Clock = systemClock,
+): Promise<JobsContext & Disposable> {
+  const paths = dataPaths(config.dataFolder)
+  makeDataFolder(config.dataFolder)
+  const resources = new DisposableStack()
+  try {
+    resources.use(takeLock(paths.writerLock, 'the jobs process', 15_000))
+    const store = resources.use(Store.openWriter(paths.catalogue, disk))
+    const files = new Blobs(paths.published, disk)
+    await files.prepare()
+    const keys = new SigningKeys(paths.keys, disk, store.keys)
+    const repo: Repo = {
+      store,
+      committer: new Committer(store, files, keys, clock, config.channels),
+      clock,
+      channels: config.channels,
+      packages: new Blobs(paths.pool, disk),
+    }
+    await configure(repo, keys, config.archives, system)
+    await republishOutdated(repo, system, () => {})
+    const archives = config.archives.map((archive) => upstreamArchive(archive, config))
+    const adopter = new Adopter(repo, new Blobs(paths.incoming, disk), archives)
+    const owned = resources.move()
+    return { config, repo, adopter, [Symbol.dispose]: () => owned.dispose() }
+  } catch (error) {
+    resources.dispose()
+    throw error
+  }
+}
+
+interface NetworkSide extends AsyncDisposable {
+  readonly context: ServerContext
+  readonly pool: Pool
+  readonly fetcher: Fetcher
+  readonly packages: Blobs
+  readonly generated: Blobs
+  readonly reader: Store
+  /** Takes over what was committed since. */
+  reload(): void
+}
+
+/** The half with the network: reads the catalogue, fetches, serves. The catalogue exists already. */
+async function openNetworkSide(config: Config, jobs: JobsPort, clock: Clock): Promise<NetworkSide> {
+  const paths = dataPaths(config.dataFolder)
+  const disk = new RealDisk()
+  const reader = Store.openReader(paths.catalogue)
+  const packages = new Blobs(paths.pool, disk)
+  const incoming = new Blobs(paths.incoming, disk)
+  await packages.prepare()
+  await incoming.prepare()
+  const fetcher = new Fetcher(readVersion())
+  const examineCall: Call = { actor: system, emit: () => {} }
+  const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
+  let published: Published | null = null
+  const load = () => loadPublished(reader, config.channels, clock.now())
+  const pool = new Pool(packages)
+  return {
+    context: {
+      config,
+      clock,
+      jobs,
+      gatherer,
+      published: () => {
+        published ??= load()
+        return published
+      },
+    },
+    pool,
+    fetcher,
+    packages,
+    generated: new Blobs(paths.published, disk),
+    reader,
+    reload: () => {
+      published = load()
+    },
+    async [Symbol.asyncDispose]() {
+      fetcher[Symbol.dispose]()
+      await pool.idle()
+      reader[Symbol.dispose]()
+    },
+  }
+}
+
+const lockWaitMs = 3000
+
+/** Runs one action: in the server, if one runs on the data directory, else here. The result is the same. */
+export async function callAction(
+  config: Config,
+  verb: string,
+  input: unknown,
+  actor: Actor,
+  emit: Emit,
+): Promise<Outcome> {
+  const paths = dataPaths(config.dataFolder)
+  const answer = await callServer(paths.socket, verb, input, actor, emit)
+  if (answer !== null) return answer
+  makeDataFolder(config.dataFolder)
+  using _lock = takeLock(paths.lock, `uus ${verb}`, lockWaitMs)
+  using jobsContext = await openJobs(config)
+  const jobs = new LocalJobs(jobsContext)
+  await using network = await openNetworkSide(config, jobs, systemClock)
+  // Awaited here, or what it works with would be closed under it.
+  return await runAction(network.context, verb, input, { actor, emit })
+}
+
+function runAction(context: ServerContext, verb: string, input: unknown, call: Call): Promise<Outcome> {
+  const action = actions.get(verb)
+  if (action === undefined) throw new UusError('USAGE', `There is no "${verb}"`, { hint: 'See "uus --help"' })
+  return action.run(context, parseInput(action, input), call)
+}
+
+export interface ServeOptions {
+  readonly config: Config
+  readonly configText: string
+  /** The program that runs as the jobs process: `main.ts`. */
+  readonly program: string
+  readonly log: Log
+  /** Events of scheduled work. */
+  readonly emit: Emit
+  readonly clock?: Clock
+}
+
+export interface RunningServer extends AsyncDisposable {
+  readonly port: number
+  readonly jobsPid: number | undefined
+  /** Ends when everything that was due at the start has been tried. */
+  readonly settled: Promise<void>
+  readonly context: ServerContext
+}
+
+/** Starts the server: listens first, then updates what is due. Disposing it stops it in good order. */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  const { config, log, clock = systemClock } = options
+  const paths = dataPaths(config.dataFolder)
+  makeDataFolder(config.dataFolder)
+  const stack = new AsyncDisposableStack()
+  try {
+    stack.use(takeLock(paths.lock, 'uus serve', lockWaitMs))
+    let handle: ReturnType<typeof createHandler> | null = null
+    const http = await listen(config, (request, response) => {
+      if (handle !== null) handle(request, response)
+      else
+        response.writeHead(503, { 'Retry-After': '2', 'Content-Type': 'text/plain' }).end('UUS is starting\n')
+    })
+    stack.defer(() => closeHttp(http))
+    let onChanged = () => {}
+    const jobs = stack.use(
+      await ForkedJobs.start({
+        program: options.program,
+        arguments: ['jobs'],
+        configText: options.configText,
+        configPath: config.path,
+        clock,
+        onChanged: () => onChanged(),
+        onDeath: (how) => log('error', `The jobs process died (${how}); starting it again`),
+      }),
+    )
+    const network = stack.use(await openNetworkSide(config, jobs, clock))
+    const { context } = network
+    onChanged = () => network.reload()
+    handle = createHandler(
+      {
+        published: () => context.published(),
+        files: network.generated,
+        openPackage: (archive, path, file) => openPackage(network, archive, path, file),
+        onError: (error, path) => logFailure(log, error, path),
+      },
+      createApp(context, { version: readVersion(), alarms: () => network.reader.alarms.list() }),
+    )
+    const socket = await serveSocket(paths.socket, (verb, input, call) =>
+      runAction(context, verb, input, call),
+    )
+    stack.defer(() => void socket.close())
+    const scheduler = stack.use(
+      new Scheduler(context, options.emit, log, (archive) => lastCheck(network.reader, archive)),
+    )
+    // Pushed again, to be the first to go: no request may meet the parts below it closed.
+    stack.defer(() => closeHttp(http))
+    const { port } = http.address() as AddressInfo
+    const owned = stack.move()
+    return {
+      port,
+      get jobsPid() {
+        return jobs.pid
+      },
+      settled: scheduler.start(),
+      context,
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+function openPackage(network: NetworkSide, archiveName: string, path: string, file: WantedFile) {
+  const { config } = network.context
+  const archive = config.archives.find((one) => one.name === archiveName)
+  if (archive === undefined) return network.pool.open(file, [], neverFetch)
+  const { transport, ...source } = upstreamArchive(archive, config)
+  const urls = urisOfFile({ ...source, transport }, null, architectureOfPath(path)).map((uri) =>
+    encodePath(uri, path),
+  )
+  return network.pool.open(file, urls, (url, sizeBytes) =>
+    network.fetcher.fetchStream(url, sizeBytes, { transport }),
+  )
+}
+
+// biome-ignore lint/correctness/useYield: it stands for an archive that has no address any more.
+async function* neverFetch(): AsyncGenerator<Buffer> {
+  throw new Error('Internal error: no address')
+}
+
+async function listen(config: Config, handle: Parameters<typeof createServer>[1]): Promise<Server> {
+  const { host, port } = config.listen
+  const server = createServer({ keepAliveTimeout: 65_000 }, handle)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => {
+      const why = systemCode(error) === 'EADDRINUSE' ? 'the port is in use' : error.message
+      reject(
+        new UusError('LISTEN_FAILED', `Cannot listen on ${host}:${port}: ${why}`, {
+          cause: error,
+          hint: `Stop what listens there ("ss -ltnp sport = :${port}" names it), or choose another port with --listen`,
+        }),
+      )
+    })
+    server.listen(port, host, () => resolve())
+  })
+  return server
+}
+
+const graceMs = 5000
+
+/** When upstream last showed all suites of an archive as we hold them; null if it never did. */
+function lastCheck(reader: Store, archive: string): number | null {
+  const times = reader.archives
+    .suites()
+    .filter((suite) => suite.archive === archive && suite.isConfigured)
+    .map((suite) => (suite.failure === null ? suite.checkedAt : null))
+  return times.includes(null) || times.length === 0 ? null : Math.min(...times.map((time) => time!))
+}
+
+/** Stops listening; answers that are under way may finish, for a while. */
+async function closeHttp(server: Server): Promise<void> {
+  if (!server.listening) return
+  const closed = new Promise((resolve) => server.close(resolve))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+  await closed
+  clearTimeout(timer)
+}
+
+function logFailure(log: Log, error: unknown, path: string): void {
+  const known = UusError.from(error)
+  log(known.code === 'INTERNAL' ? 'error' : 'warn', known.message, { path })
+}

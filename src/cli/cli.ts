@@ -1,0 +1,154 @@
+// The command line: every verb with its flags, help and examples. Knows no domain, only actions and how they look.
+import yargs, { type Argv } from 'yargs'
+import { configPath } from '../actions/init.ts'
+import { UusError } from '../lib/errors.ts'
+import type { LogFormat } from '../lib/log.ts'
+import { type ActionCommand, groups, topCommands, type Values } from './commands.ts'
+import { type CallAction, type CommonFlags, printError, runAction, type Terminal } from './run.ts'
+import type { InitFlags, ServeFlags } from './serve.ts'
+
+/** The commands that need more than an action call. */
+export interface Programs {
+  readonly callAction: CallAction
+  init(flags: InitFlags): Promise<number>
+  serve(flags: ServeFlags): Promise<number>
+}
+
+/** Parses and runs; resolves with the exit code of DESIGN's table. */
+export async function runCli(
+  argv: readonly string[],
+  terminal: Terminal,
+  programs: Programs,
+  version: string,
+): Promise<number> {
+  let run: (() => Promise<number>) | null = null
+  const commonFlags = (values: Values): CommonFlags => ({
+    configPath: configPath(values.config as string | undefined, terminal.environment),
+    json: values.json === true,
+  })
+  const addAction = (parent: Argv, spec: ActionCommand): Argv =>
+    parent.command(
+      spec.command,
+      spec.describe,
+      (command) => {
+        for (const [example, what] of spec.examples ?? []) command.example(example, what)
+        return spec.options?.(command) ?? command
+      },
+      (values: Values) => {
+        run = () =>
+          runAction(
+            terminal,
+            commonFlags(values),
+            programs.callAction,
+            spec.verb,
+            (config) => spec.input(values, config),
+            spec.render,
+          )
+      },
+    )
+  let cli: Argv = yargs([...argv])
+    .scriptName('uus')
+    .usage('$0 <command>\n\nUUS: a tiered apt mirror proxy with approval gates.')
+    .option('config', {
+      type: 'string',
+      requiresArg: true,
+      global: true,
+      describe: 'config.yaml (else $UUS_CONFIG, ./, /etc/uus/)',
+    })
+    .option('json', { type: 'boolean', global: true, describe: 'Print one JSON document' })
+    .version(version)
+    .help()
+    .alias('help', 'h')
+    .strict()
+    .demandCommand(1, 'Which command?')
+    .recommendCommands()
+    .completion('completion', 'Print a completion script for your shell (add it to ~/.bashrc or ~/.zshrc)')
+    .wrap(Math.min(110, terminal.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw (
+        error ??
+        new UusError('USAGE', message, {
+          hint: `See "uus ${argv[0]?.match(/^[a-z]+$/)?.[0] ?? ''} --help"`.replace('  ', ' '),
+        })
+      )
+    })
+  cli = addServe(
+    addInit(cli, (flags) => (run = () => programs.init(flags)), commonFlags),
+    (flags) => (run = () => programs.serve(flags)),
+    commonFlags,
+  )
+  for (const spec of topCommands) cli = addAction(cli, spec)
+  for (const [name, group] of Object.entries(groups)) {
+    cli = cli.command(name, group.describe, (command) =>
+      group.commands.reduce(addAction, command).demandCommand(1, `Which ${name} command?`),
+    )
+  }
+  try {
+    await cli.parseAsync()
+  } catch (error) {
+    return printError(terminal, argv.includes('--json'), error)
+  }
+  // `--help` and `--version` print and leave nothing to run.
+  return run === null ? 0 : (run as () => Promise<number>)()
+}
+
+function addInit(cli: Argv, set: (flags: InitFlags) => void, common: (values: Values) => CommonFlags): Argv {
+  return cli.command(
+    'init',
+    'Make what a server needs: configuration, data directory, database, signing keys',
+    (command) =>
+      command
+        .example('uus init --from-apt --data ./data', "take over this host's apt sources")
+        .option('from-apt', {
+          type: 'string',
+          describe: "Read this host's apt sources (or those of another folder)",
+        })
+        .option('data', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'The data directory (default /var/lib/uus)',
+        })
+        .option('listen', { type: 'string', requiresArg: true, describe: 'ADDRESS:PORT' })
+        .option('base-url', { type: 'string', requiresArg: true, describe: 'How clients reach this server' }),
+    (values: Values) =>
+      set({
+        ...common(values),
+        aptFolder: values.fromApt === undefined ? null : (values.fromApt as string) || '/etc/apt',
+        data: values.data as string | undefined,
+        listen: values.listen as string | undefined,
+        baseUrl: values.baseUrl as string | undefined,
+      }),
+  )
+}
+
+function addServe(
+  cli: Argv,
+  set: (flags: ServeFlags) => void,
+  common: (values: Values) => CommonFlags,
+): Argv {
+  return cli.command(
+    'serve',
+    'Run the server: HTTP, scheduler. Listens first, then updates what is due',
+    (command) =>
+      command
+        .option('listen', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'ADDRESS:PORT, instead of the configured one',
+        })
+        .option('base-url', { type: 'string', requiresArg: true, describe: 'Instead of the configured one' })
+        .option('log', {
+          choices: ['text', 'json'] as const,
+          default: 'text',
+          describe: 'Form of the log lines',
+        }),
+    (values: Values) =>
+      set({
+        ...common(values),
+        listen: values.listen as string | undefined,
+        baseUrl: values.baseUrl as string | undefined,
+        log: values.log as LogFormat,
+      }),
+  )
+}

@@ -1,0 +1,318 @@
+// How each action's result looks to a person.
+import type { ArchiveSuiteEntry, DropResult } from '../actions/archives.ts'
+import type { AuditItem } from '../actions/audit.ts'
+import type { ChannelDetails, ChannelEntry, DiffResult, SeedResult } from '../actions/channels.ts'
+import type { SourcesResult } from '../actions/client-files.ts'
+import type { DecideResult } from '../actions/decide.ts'
+import type { KeyEntry, KeyExport } from '../actions/keys.ts'
+import type { PendingEntry, PendingResult } from '../actions/pending.ts'
+import type { PromoteResult } from '../actions/promote.ts'
+import type {
+  RollbackResult,
+  SnapshotDetails,
+  SnapshotDiffResult,
+  SnapshotEntry,
+} from '../actions/snapshots.ts'
+import type { AlarmEntry, StatusResult } from '../actions/status.ts'
+import type { UpdateResult } from '../actions/update.ts'
+import { formatSize } from '../lib/units.ts'
+import type { SourceDifference } from '../repo/differences.ts'
+import type { Output } from './output.ts'
+
+export function renderUpdate(result: UpdateResult, out: Output): void {
+  out.table(
+    ['suite', 'result', 'in', 'out'],
+    result.items.map((item) => [
+      `${item.archive}/${item.suite}`,
+      item.outcome === 'failed' ? out.style('red', 'failed') : item.outcome,
+      item.outcome === 'adopted' ? String(item.entered) : '',
+      item.outcome === 'adopted' ? String(item.left) : '',
+    ]),
+  )
+}
+
+export function renderStatus(result: StatusResult, out: Output): void {
+  renderChannels(result.channels, out)
+  out.line()
+  renderArchives(result.archives, out)
+  out.line()
+  out.line(`${result.dataFolder}: ${formatSize(result.diskFreeBytes)} free`)
+  out.line()
+  renderAlarms(result.alarms, out)
+}
+
+function renderAlarms(alarms: readonly AlarmEntry[], out: Output): void {
+  if (alarms.length === 0) {
+    out.line(out.style('green', 'No alarm.'))
+    return
+  }
+  for (const alarm of alarms) {
+    out.line(`${out.style('red', 'Alarm')} since ${out.time(alarm.since)}: ${alarm.message}`)
+    if (alarm.hint !== null && alarm.hint !== '') out.line(`  → ${alarm.hint}`)
+  }
+}
+
+export function renderChannels(channels: readonly ChannelEntry[], out: Output): void {
+  out.table(
+    ['channel', 'from', 'mode', 'packages', 'snapshot', 'made', 'valid until'],
+    channels.map((channel) => [
+      out.bold(channel.name),
+      channel.from ?? '',
+      (channel.isConfigured ? channel.mode : 'frozen') +
+        (channel.unseeded > 0 ? out.style('yellow', ` (${channel.unseeded} unseeded)`) : ''),
+      String(channel.packages),
+      channel.snapshot ?? '-',
+      out.ago(channel.at),
+      channel.validUntil === null ? '-' : out.ago(channel.validUntil),
+    ]),
+  )
+}
+
+export function renderArchives(archives: readonly ArchiveSuiteEntry[], out: Output): void {
+  out.table(
+    ['archive', 'suite', 'release', 'state', 'released', 'checked'],
+    archives.map((suite) => [
+      suite.archive,
+      suite.suite,
+      suite.release ?? '-',
+      suite.state === 'current' ? suite.state : out.style('yellow', suite.state),
+      out.time(suite.date),
+      out.ago(suite.checkedAt),
+    ]),
+  )
+  for (const suite of archives) {
+    if (suite.error === null) continue
+    out.line(`${suite.archive}/${suite.suite}: ${suite.error}`)
+    if (suite.hint !== null) out.line(`  → ${suite.hint}`)
+  }
+  const frozen = archives.filter((suite) => suite.frozen.length > 0)
+  for (const suite of frozen) out.line(`${suite.archive}/${suite.suite}: frozen ${suite.frozen.join(', ')}`)
+}
+
+export function renderChannel(result: ChannelDetails, out: Output): void {
+  renderChannels([result], out)
+  out.line()
+  out.table(
+    ['archive', 'suite', 'release', 'component', 'arch', 'packages', 'state'],
+    result.items.map((item) => [
+      item.archive,
+      item.suite,
+      item.release ?? '-',
+      item.component,
+      item.architecture,
+      String(item.packages),
+      item.state,
+    ]),
+  )
+  if (result.holds.length === 0) return
+  out.line()
+  out.table(
+    ['on hold', 'release', 'archive', 'by', 'since', 'reason'],
+    result.holds.map((hold) => [
+      hold.source,
+      hold.release,
+      hold.archive,
+      hold.by,
+      out.time(hold.at),
+      hold.reason ?? '',
+    ]),
+  )
+}
+
+export function renderDifferences(items: readonly SourceDifference[], out: Output): void {
+  out.table(
+    ['source', 'change', 'from', 'to', 'suites', 'packages'],
+    items.map((item) => [
+      out.bold(item.source),
+      item.change,
+      item.from ?? '-',
+      item.to ?? '-',
+      item.suites.join(' '),
+      `+${item.entered.length} -${item.left.length}`,
+    ]),
+  )
+}
+
+export function renderDiff(result: DiffResult | SnapshotDiffResult, out: Output): void {
+  if (result.items.length === 0)
+    out.line(`No difference between ${result.from} and ${result.to ?? 'the present'}.`)
+  else renderDifferences(result.items, out)
+}
+
+export function renderSeed(result: SeedResult, out: Output): void {
+  if (result.snapshot === null) out.line(`Nothing in ${result.channel} waits for a seed.`)
+  else out.line(`${result.channel} is seeded: ${result.entered} packages, snapshot ${result.snapshot}.`)
+}
+
+export function renderPending(result: PendingResult, out: Output): void {
+  if (result.items.length === 0) {
+    out.line(`Nothing waits between ${result.from} and ${result.channel}.`)
+    return
+  }
+  out.table(
+    ['source', 'kind', 'from', 'to', 'suites', 'waits', 'state'],
+    result.items.map((item) => [
+      out.bold(item.source),
+      item.kind,
+      item.from ?? '-',
+      item.kind === 'remove' ? '-' : item.to,
+      item.suites.join(' '),
+      out.ago(item.since),
+      describeState(item, out),
+    ]),
+  )
+  out.line()
+  out.line(`${result.items.length} waiting between ${result.from} and ${result.channel}.`)
+}
+
+function describeState(item: PendingEntry, out: Output): string {
+  if (item.state === 'ready') return out.style('green', 'ready')
+  const why = item.verdicts.find((verdict) => verdict.state !== 'pass')
+  return `${out.style('yellow', item.state)} ${out.dim(why?.gate ?? '')}`
+}
+
+export function renderExplain(result: PendingResult, out: Output): void {
+  if (result.items.length === 0)
+    out.line(`Nothing of that waits between ${result.from} and ${result.channel}.`)
+  for (const item of result.items) {
+    out.line(
+      `${out.bold(item.source)} ${item.from ?? '-'} → ${item.to} (${item.kind}) in ${item.suites.join(', ')}`,
+    )
+    for (const verdict of item.verdicts) {
+      const color = verdict.state === 'pass' ? 'green' : 'yellow'
+      out.line(`  ${out.style(color, verdict.state.padEnd(11))} ${verdict.gate}: ${verdict.sentence}`)
+    }
+    for (const name of item.packages) out.line(out.dim(`  ${name}`))
+  }
+}
+
+export function renderPromote(result: PromoteResult, out: Output): void {
+  for (const refused of result.refused) {
+    out.line(`${out.style('red', 'refused')} ${refused.source} ${refused.version}: ${refused.why.join('; ')}`)
+  }
+  if (result.status === 'nothing') {
+    out.line(`Nothing of that waits between ${result.from} and ${result.channel}.`)
+    return
+  }
+  if (result.status === 'refused') {
+    out.line('Nothing was promoted.')
+    return
+  }
+  out.table(
+    ['source', 'kind', 'from', 'to', 'suites'],
+    result.items.map((item) => [
+      out.bold(item.source),
+      item.kind,
+      item.from ?? '-',
+      item.to,
+      item.suites.join(' '),
+    ]),
+  )
+  if (result.isDryRun) {
+    out.line()
+    for (const line of result.entered) out.line(out.style('green', `+ ${line}`))
+    for (const line of result.left) out.line(out.style('red', `- ${line}`))
+    out.line(`Would change ${result.channel} so. Nothing was done (--dry-run).`)
+  } else if (result.snapshot === null) {
+    out.line(`${result.channel} has all of it already.`)
+  } else {
+    out.line(
+      `${result.channel} has them since snapshot ${result.snapshot}: ${result.entered.length} packages in, ${result.left.length} out.`,
+    )
+  }
+}
+
+export function renderDecide(result: DecideResult, out: Output): void {
+  if (result.status === 'nothing') {
+    out.line('Nothing to change: it is so already, or nothing of that waits.')
+    return
+  }
+  const verbs = { hold: 'on hold', unhold: 'no longer on hold', approve: 'approved', decline: 'declined' }
+  for (const item of result.items) {
+    const version = item.version === null ? '' : ` ${item.version}`
+    out.line(
+      `${out.bold(item.source)}${version} is ${verbs[result.verb]} in ${result.channel} (${item.archive}, ${item.release}).`,
+    )
+  }
+  if (result.snapshot !== null) out.line(`${result.channel} has it since snapshot ${result.snapshot}.`)
+  for (const waiting of result.waiting)
+    out.line(`${waiting.source} ${waiting.version} waits: ${waiting.why.join('; ')}`)
+}
+
+export function renderSnapshots(items: readonly SnapshotEntry[], out: Output): void {
+  if (items.length === 0) out.line('There is no snapshot yet. Run: uus update')
+  out.table(
+    ['channel', 'snapshot', 'made', 'kind', 'in', 'out', 'reason'],
+    items.map((item) => [
+      out.bold(item.channel),
+      item.isCurrent ? out.style('green', item.id) : item.id,
+      out.ago(item.at),
+      item.restores === null ? item.kind : `${item.kind} to ${item.restores}`,
+      String(item.entered),
+      String(item.left),
+      item.reason ?? '',
+    ]),
+  )
+}
+
+export function renderSnapshot(result: SnapshotDetails, out: Output): void {
+  renderSnapshots([result], out)
+  out.line()
+  renderDifferences(result.items, out)
+}
+
+export function renderRollback(result: RollbackResult, out: Output, baseUrl: string): void {
+  if (result.snapshot === null) {
+    out.line(`${result.channel} is as it was in ${result.to} already.`)
+    return
+  }
+  out.line(
+    `${result.channel} is back at ${result.to}, as snapshot ${result.snapshot}: ${result.entered} packages in, ${result.left} out.`,
+  )
+  if (result.held.length > 0) {
+    out.line(`On hold from now on, so that nothing undoes it: ${result.held.join(', ')}`)
+    out.line('  → "uus unhold SOURCE" when a good version is there')
+  }
+  out.line('apt never downgrades by itself. On machines that upgraded already:')
+  out.line(
+    `  sudo /usr/lib/apt/apt-helper download-file '${baseUrl}/${result.channel}.pref?snapshot=${result.snapshot}' /etc/apt/preferences.d/uus-rollback.pref`,
+  )
+  out.line('  sudo apt-get update && sudo apt-get dist-upgrade --allow-downgrades')
+}
+
+export function renderDrop(result: DropResult, out: Output): void {
+  if (result.dropped.length === 0) out.line(`Nothing of ${result.archive} is served any more.`)
+  for (const name of result.dropped) out.line(`Dropped ${name}`)
+}
+
+export function renderAudit(items: readonly AuditItem[], out: Output): void {
+  out.table(
+    ['no', 'time', 'who', 'via', 'action', 'subject', 'reason'],
+    items.map((item) => [
+      String(item.sequence),
+      item.at.replace('T', ' ').replace('Z', ''),
+      item.actor,
+      item.via,
+      item.action,
+      item.subject,
+      item.reason ?? '',
+    ]),
+  )
+}
+
+export function renderKeys(items: readonly KeyEntry[], out: Output): void {
+  out.table(
+    ['channel', 'role', 'algorithm', 'fingerprint', 'made'],
+    items.map((item) => [
+      out.bold(item.channel),
+      item.role,
+      item.algorithm,
+      item.fingerprint,
+      out.time(item.madeAt),
+    ]),
+  )
+}
+
+export function renderText(result: SourcesResult | KeyExport, out: Output): void {
+  out.stream.write('text' in result ? result.text : result.armored)
+}

@@ -1,0 +1,156 @@
+// `uus serve` and `uus init`: the two commands that do not go through an action call.
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { type InitOrder, initConfig } from '../actions/init.ts'
+import { type Config, parseConfig, readConfig } from '../config/config.ts'
+import { parseListen } from '../config/shape.ts'
+import { UusError } from '../lib/errors.ts'
+import type { Event } from '../lib/events.ts'
+import { createLog, type Log, type LogFormat } from '../lib/log.ts'
+import type { Published } from '../repo/published.ts'
+import { printEnrolment } from './enrol.ts'
+import { EventPrinter } from './events.ts'
+import { Output } from './output.ts'
+import { type CommonFlags, printError, type Terminal } from './run.ts'
+
+export interface ServeFlags extends CommonFlags {
+  readonly listen: string | undefined
+  readonly baseUrl: string | undefined
+  readonly log: LogFormat
+}
+
+/** A server that is up; see app.ts. */
+export interface ServerHandle extends AsyncDisposable {
+  readonly port: number
+  readonly settled: Promise<void>
+  readonly context: { readonly config: Config; published(): Published }
+}
+
+export type StartServer = (
+  config: Config,
+  configText: string,
+  log: Log,
+  emit: (event: Event) => void,
+) => Promise<ServerHandle>
+
+/** Runs until a signal ends it. */
+export async function runServe(terminal: Terminal, flags: ServeFlags, start: StartServer): Promise<number> {
+  try {
+    const config = withFlags(readConfig(flags.configPath), flags)
+    const log = createLog(flags.log, terminal.now)
+    const printer = new EventPrinter(
+      new Output(terminal.stderr, terminal.environment, terminal.now()),
+      terminal.now,
+    )
+    const emit = flags.log === 'text' ? printer.emit : (event: Event) => logEvent(log, event)
+    await using server = await start(config, readFileSync(flags.configPath, 'utf8'), log, emit)
+    const stopped = nextSignal()
+    log('info', `Serving on ${config.listen.host}:${server.port}`)
+    void server.settled.then(() => {
+      printer.end()
+      if (flags.log === 'text') printClients(terminal, server)
+    })
+    const signal = await stopped
+    log('info', `Stopping (${signal})`)
+    return 0
+  } catch (error) {
+    return printError(terminal, flags.json, error)
+  }
+}
+
+function withFlags(config: Config, flags: ServeFlags): Config {
+  const listen = flags.listen === undefined ? config.listen : parseListen(flags.listen)
+  if (listen === null) {
+    throw new UusError('USAGE', `--listen ${flags.listen} is no address`, {
+      hint: 'Use ADDRESS:PORT, like 0.0.0.0:8080',
+    })
+  }
+  return { ...config, listen, baseUrl: flags.baseUrl?.replace(/\/+$/, '') ?? config.baseUrl }
+}
+
+/** Progress is for people; everything else goes into the log. */
+function logEvent(log: Log, event: Event): void {
+  if (event.type === 'fetch-progress' || event.type === 'committed') return
+  const { type, ...fields } = event
+  log(type === 'suite-failed' || type === 'alarm' ? 'warn' : 'info', type, fields)
+}
+
+function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
+  })
+}
+
+function printClients(terminal: Terminal, server: ServerHandle): void {
+  const out = new Output(terminal.stdout, terminal.environment, terminal.now())
+  const baseUrl = reachableUrl(server.context.config, server.port)
+  for (const channel of server.context.published().channels.values()) {
+    const suites = [...channel.archives.values()].flatMap((archive) => archive.suites)
+    const releases = [...new Set(suites.map((suite) => suite.release))].sort()
+    const fingerprint = channel.keys[0]?.fingerprint
+    if (fingerprint === undefined) continue
+    out.line()
+    if (releases.length === 0) out.line(`Channel ${channel.name} is not published yet: see "uus status".`)
+    for (const release of releases) {
+      printEnrolment(
+        { channel: channel.name, baseUrl, fingerprint, release: releases.length === 1 ? null : release },
+        out,
+      )
+    }
+  }
+}
+
+/** How clients most likely reach this server. */
+export function reachableUrl(config: Config, port: number): string {
+  if (config.baseUrl !== null) return config.baseUrl
+  const { host } = config.listen
+  const isAny = host === '0.0.0.0' || host === '::' || host === ''
+  const name = isAny ? hostname() : host.includes(':') ? `[${host}]` : host
+  return `http://${name}:${port}`
+}
+
+export interface InitFlags extends CommonFlags {
+  readonly aptFolder: string | null
+  readonly data: string | undefined
+  readonly listen: string | undefined
+  readonly baseUrl: string | undefined
+}
+
+/** Opens and closes the writing half: the catalogue and the keys are made by that. */
+export type PrepareData = (config: Config) => Promise<{ channel: string; fingerprint: string }[]>
+
+export async function runInit(
+  terminal: Terminal,
+  flags: InitFlags,
+  write: Parameters<typeof initConfig>[1],
+  prepare: PrepareData,
+): Promise<number> {
+  try {
+    const order: InitOrder = {
+      configPath: flags.configPath,
+      aptFolder: flags.aptFolder,
+      data: flags.data ?? null,
+      listen: flags.listen ?? null,
+      baseUrl: flags.baseUrl ?? null,
+      examplePath: join(import.meta.dirname, '..', '..', 'config.example.yaml'),
+    }
+    const result = await initConfig(order, write)
+    const keys = await prepare(parseConfig(result.configText, flags.configPath))
+    if (flags.json) {
+      const { isNewConfig, notes } = result
+      terminal.stdout.write(
+        `${JSON.stringify({ status: 'done', config: flags.configPath, isNewConfig, notes, keys }, null, 2)}\n`,
+      )
+      return 0
+    }
+    const out = new Output(terminal.stderr, terminal.environment, terminal.now())
+    for (const note of result.notes) out.line(note)
+    out.line(`Configuration: ${flags.configPath}${result.isNewConfig ? ' (new: have a look at it)' : ''}`)
+    out.line(`Data: ${result.config.dataFolder}`)
+    for (const { channel, fingerprint } of keys) out.line(`Channel ${channel} is signed by ${fingerprint}`)
+    return 0
+  } catch (error) {
+    return printError(terminal, flags.json, error)
+  }
+}

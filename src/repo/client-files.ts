@@ -1,0 +1,131 @@
+// Files for clients: the sources entry that enrols a machine, and the pins for machines ahead of a rollback.
+import { compareVersions } from '../debian/version.ts'
+import { UusError } from '../lib/errors.ts'
+import type { Channel, Snapshot } from '../store/channels.ts'
+import type { Store } from '../store/store.ts'
+import type { PublishedArchive, PublishedChannel, PublishedSuite } from './published.ts'
+
+export interface SourcesOptions {
+  /** Null: the one there is. */
+  readonly release: string | null
+  /** Ends without a slash. */
+  readonly baseUrl: string
+  /** All public keys of the channel, armored; null for apt before 2.3.10, which wants a keyring file. */
+  readonly armoredKeys: string | null
+}
+
+/** Where the keyring goes on clients that cannot have it in the sources entry. */
+export function keyringPath(channel: string): string {
+  return `/usr/share/keyrings/uus-${channel}.gpg`
+}
+
+/**
+ * deb822 sources for one release of a channel. RELEASE_AMBIGUOUS where several are published and none is named,
+ * UNKNOWN_NAME for a release that is not.
+ */
+export function renderSources(channel: PublishedChannel, options: SourcesOptions): string {
+  const release = chooseRelease(channel, options.release)
+  const signedBy =
+    options.armoredKeys === null ? ` ${keyringPath(channel.name)}` : indent(options.armoredKeys)
+  const stanzas: string[] = []
+  for (const archive of channel.archives.values()) {
+    const suites = archive.suites.filter((suite) => suite.release === release)
+    for (const alike of Map.groupBy(suites, (suite) => suite.components.join(' ')).values()) {
+      stanzas.push(renderStanza(channel, archive, alike, options.baseUrl, signedBy))
+    }
+  }
+  return [renderHead(channel, release, options), ...stanzas].join('\n')
+}
+
+function chooseRelease(channel: PublishedChannel, wanted: string | null): string {
+  const suites = [...channel.archives.values()].flatMap((archive) => archive.suites)
+  const releases = [...new Set(suites.map((suite) => suite.release))].sort()
+  if (releases.length === 0) {
+    throw new UusError('UNKNOWN_NAME', `Channel ${channel.name} is not published yet`, {
+      hint: 'Run: uus update',
+    })
+  }
+  if (wanted === null && releases.length > 1) {
+    throw new UusError(
+      'RELEASE_AMBIGUOUS',
+      `Channel ${channel.name} has several releases: ${releases.join(', ')}`,
+      {
+        hint: `Say which: ?release=${releases[0]} (on the command line: --release ${releases[0]})`,
+      },
+    )
+  }
+  const release = wanted ?? releases[0]!
+  if (!releases.includes(release)) {
+    throw new UusError('UNKNOWN_NAME', `Channel ${channel.name} has no release ${release}`, {
+      hint: `It has: ${releases.join(', ')}`,
+    })
+  }
+  return release
+}
+
+function renderHead(channel: PublishedChannel, release: string, options: SourcesOptions): string {
+  const keys = channel.keys.map((key) => `#   ${key.fingerprint} (${key.role})\n`).join('')
+  const keyFile =
+    options.armoredKeys === null
+      ? `# Needs ${keyringPath(channel.name)}, which is ${options.baseUrl}/keys/${channel.name}.gpg\n`
+      : ''
+  return `# UUS channel ${channel.name}, release ${release}. It is signed by:\n${keys}${keyFile}`
+}
+
+function renderStanza(
+  channel: PublishedChannel,
+  archive: PublishedArchive,
+  suites: readonly PublishedSuite[],
+  baseUrl: string,
+  signedBy: string,
+): string {
+  const architectures = [...new Set(suites.flatMap((suite) => suite.architectures))]
+  return [
+    'Types: deb\n',
+    `URIs: ${baseUrl}/${channel.name}/${archive.name}\n`,
+    `Suites: ${suites.map((suite) => suite.name).join(' ')}\n`,
+    `Components: ${suites[0]!.components.join(' ')}\n`,
+    // With several, the client's own architectures decide; with one, apt need not ask for its others.
+    architectures.length === 1 ? `Architectures: ${architectures[0]}\n` : '',
+    channel.validForSeconds === null ? '' : `Valid-Until-Max: ${channel.validForSeconds}\n`,
+    `Signed-By:${signedBy}\n`,
+  ].join('')
+}
+
+/** Continuation lines; apt wants the armor's blank line as ` .`. */
+function indent(armored: string): string {
+  const lines = armored.trimEnd().split('\n')
+  return lines.map((line) => `\n ${line === '' ? '.' : line}`).join('')
+}
+
+/**
+ * Pins (priority 1001: apt downgrades to them) for the packages of which a client of the channel may have a higher
+ * version than a snapshot shows: one that the channel showed since.
+ */
+export function renderPins(store: Store, channel: Channel, snapshot: Snapshot): string {
+  const since = snapshot.restores ?? snapshot.revision
+  const pins = new Map<string, Set<string>>()
+  for (const view of store.views.list(channel.id)) {
+    const others = store.views
+      .shownSince(view.id, since, snapshot.revision)
+      .map((id) => store.records.get(id))
+    for (const [name, records] of Map.groupBy(others, (record) => record.name)) {
+      const shown = store.views
+        .byName(channel.id, name, snapshot.revision)
+        .filter((stanza) => stanza.indexId === view.indexId)
+        .sort((a, b) => compareVersions(b.version, a.version))[0]
+      if (shown === undefined) continue
+      if (!records.some((record) => compareVersions(record.version, shown.version) > 0)) continue
+      const names = pins.get(shown.version) ?? new Set()
+      pins.set(shown.version, names.add(name))
+    }
+  }
+  const head =
+    `# UUS channel ${channel.name}: back to snapshot ${snapshot.id}.\n` +
+    '# For /etc/apt/preferences.d/; then "apt-get dist-upgrade --allow-downgrades". Remove it afterwards.\n'
+  const stanzas = [...pins].map(
+    ([version, names]) =>
+      `\nPackage: ${[...names].sort().join(' ')}\nPin: version ${version}\nPin-Priority: 1001\n`,
+  )
+  return head + stanzas.join('')
+}

@@ -1,0 +1,181 @@
+// Bringing the catalogue in line with the configuration: what is new is added, what is gone is frozen.
+import type { Emit } from '../lib/events.ts'
+import type { Actor } from '../store/audit.ts'
+import { type Channel, upstreamName } from '../store/channels.ts'
+import type { Head } from '../store/publications.ts'
+import type { ChannelOptions } from './options.ts'
+import { renderVersion } from './publish/publication.ts'
+import type { Repo } from './repo.ts'
+import type { SigningKeys } from './signing-keys.ts'
+
+/** What the catalogue needs to know of a configured archive. */
+export interface ArchiveOptions {
+  readonly name: string
+  readonly suites: readonly string[]
+  readonly components: readonly string[]
+  readonly architectures: readonly string[]
+  releaseOf(suite: string): string | null
+}
+
+/** Idempotent; every difference leaves an audit row. What is there before anything was adopted seeds itself. */
+export async function configure(
+  repo: Repo,
+  keys: SigningKeys,
+  archives: readonly ArchiveOptions[],
+  actor: Actor,
+): Promise<void> {
+  const isFirst = !repo.store.channels.hasSnapshots()
+  configureArchives(repo, archives, isFirst, actor)
+  await configureChannels(repo, keys, isFirst, actor)
+}
+
+function configureArchives(
+  repo: Repo,
+  archives: readonly ArchiveOptions[],
+  isFirst: boolean,
+  actor: Actor,
+): void {
+  const { store, clock } = repo
+  const at = clock.now()
+  const record = (action: string, subject: string) => ({
+    at,
+    actor,
+    action,
+    subject,
+    reason: null,
+    details: {},
+  })
+  store.db.write((tx) => {
+    if (store.channels.find(upstreamName) === null)
+      store.channels.configure(tx, upstreamName, null, true, false)
+    for (const archive of archives) {
+      const known = store.archives.list().find((one) => one.name === archive.name)
+      if (known?.isConfigured !== true) store.audit.append(tx, record('configure archive', archive.name))
+      const id = store.archives.configure(tx, archive.name, false)
+      for (const suite of archive.suites) {
+        const before = store.archives.findSuite(archive.name, suite)
+        const release = archive.releaseOf(suite)
+        const isNews = before?.isConfigured !== true || (release !== null && release !== before.release)
+        if (isNews) store.audit.append(tx, record('configure suite', `${archive.name}/${suite}`))
+        store.archives.configureSuite(tx, id, suite, release, isFirst)
+      }
+    }
+    for (const archive of store.archives.list()) {
+      if (!archive.isConfigured || archives.some((one) => one.name === archive.name)) continue
+      store.archives.setConfigured(tx, archive.id, false)
+      store.audit.append(tx, record('freeze archive', archive.name))
+    }
+    for (const suite of store.archives.suites()) {
+      const isWanted = archives.some((one) => one.name === suite.archive && one.suites.includes(suite.name))
+      if (isWanted || !suite.isConfigured) continue
+      store.archives.setSuiteConfigured(tx, suite.id, false)
+      store.audit.append(tx, record('freeze suite', `${suite.archive}/${suite.name}`))
+    }
+    for (const index of store.archives.indexes()) {
+      const archive = archives.find((one) => one.name === index.archive && one.suites.includes(index.suite))
+      const isWanted =
+        archive?.components.includes(index.component) && archive.architectures.includes(index.architecture)
+      if (isWanted || index.frozenAt !== null) continue
+      store.archives.freezeIndex(tx, index.id, at)
+      const name = `${index.archive}/${index.suite} ${index.component} ${index.architecture}`
+      store.audit.append(tx, record('freeze index', name))
+    }
+  })
+}
+
+async function configureChannels(
+  repo: Repo,
+  keys: SigningKeys,
+  isFirst: boolean,
+  actor: Actor,
+): Promise<void> {
+  const { store, clock, channels } = repo
+  for (const options of channels) {
+    const parent = store.channels.find(options.from)!
+    const known = store.channels.find(options.name)
+    const isSame =
+      known?.isConfigured === true && known.parentId === parent.id && known.follows === options.follows
+    if (isSame && store.keys.list(known.id).length > 0) continue
+    const hasKeys = known !== null && store.keys.list(known.id).length > 0
+    const made = hasKeys ? null : await keys.make(options.name, options.keyAlgorithm, clock.now())
+    store.db.write((tx) => {
+      const id = store.channels.configure(tx, options.name, parent.id, options.follows, isFirst)
+      const fingerprints = made?.record(tx, id).map((key) => `${key.fingerprint} ${key.role}`) ?? []
+      store.audit.append(tx, {
+        at: clock.now(),
+        actor,
+        action: 'configure channel',
+        subject: options.name,
+        reason: null,
+        details: { from: options.from, follows: options.follows, keys: fingerprints },
+      })
+    })
+  }
+  const gone = store.channels
+    .list()
+    .filter(
+      (one) =>
+        one.parentId !== null && one.isConfigured && !channels.some((options) => options.name === one.name),
+    )
+  for (const channel of gone) {
+    store.db.write((tx) => {
+      store.channels.setConfigured(tx, channel.id, false)
+      store.audit.append(tx, {
+        at: clock.now(),
+        actor,
+        action: 'freeze channel',
+        subject: channel.name,
+        reason: null,
+        details: {},
+      })
+    })
+  }
+}
+
+/** Publishes anew what was published in another form than it would be now: other packing, or other rendering. */
+export async function republishOutdated(repo: Repo, actor: Actor, emit: Emit): Promise<void> {
+  const { store } = repo
+  const isOtherRendering = store.settings.get('render-version') !== renderVersion
+  for (const channel of store.channels.list()) {
+    const heads = store.publications.heads().filter((head) => head.channelId === channel.id)
+    const options = repo.channels.find((one) => one.name === channel.name)
+    const outdated = heads.filter((head) => isOtherRendering || isOtherwisePacked(repo, head, options))
+    if (outdated.length > 0) await republish(repo, channel, outdated, isOtherRendering, actor, emit)
+  }
+  if (isOtherRendering) store.db.write((tx) => store.settings.set(tx, 'render-version', renderVersion))
+}
+
+function isOtherwisePacked(repo: Repo, head: Head, options: ChannelOptions | undefined): boolean {
+  if (options === undefined) return false
+  const files = repo.store.publications.files(head.publicationId)
+  const forms = new Set(files.filter((file) => file.isServed).map((file) => file.path.replace(/^.*\./, '')))
+  return forms.size !== options.compression.length || options.compression.some((form) => !forms.has(form))
+}
+
+async function republish(
+  repo: Repo,
+  channel: Channel,
+  heads: readonly Head[],
+  rendersAnew: boolean,
+  actor: Actor,
+  emit: Emit,
+): Promise<void> {
+  const options = repo.channels.find((one) => one.name === channel.name)
+  await repo.committer.commit(
+    {
+      channel,
+      changes: new Map(),
+      alsoPublish: heads.map((head) => head.suiteId),
+      rendersAnew,
+      kind: 'configure',
+      reason: null,
+      audit: {
+        actor,
+        action: 'publish anew',
+        subject: channel.name,
+        details: { compression: options?.compression ?? [], renderVersion },
+      },
+    },
+    emit,
+  )
+}

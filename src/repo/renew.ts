@@ -1,0 +1,32 @@
+// Keeping what is served signed: envelopes past half of their time are renewed, content unchanged.
+import type { Channel } from '../store/channels.ts'
+import type { Head } from '../store/publications.ts'
+import type { Repo } from './repo.ts'
+
+const dayMs = 86_400_000
+
+/**
+ * Renews the envelopes that are due: older than `afterMs`, or past half of their time, or signed by other keys than
+ * the channel's present ones. The number renewed.
+ */
+export async function renewEnvelopes(repo: Repo, afterMs: number = dayMs): Promise<number> {
+  const { store } = repo
+  let count = 0
+  for (const head of store.publications.heads()) {
+    const channel = store.channels.get(head.channelId)
+    if (!isDue(repo, channel, head, afterMs)) continue
+    await repo.committer.renew(channel, head.suiteId, head.publicationId)
+    count++
+  }
+  return count
+}
+
+function isDue(repo: Repo, channel: Channel, head: Head, afterMs: number): boolean {
+  const now = repo.clock.now()
+  const active = repo.store.keys.list(channel.id).filter((key) => key.role === 'active')
+  if (head.signedBy !== active.map((key) => key.fingerprint).join(' ')) return true
+  const wanted = repo.channels.find((one) => one.name === channel.name)?.validForSeconds ?? null
+  if (head.validUntil === null) return wanted !== null
+  if (wanted === null) return true
+  return now - head.date > afterMs || now > head.date + (head.validUntil - head.date) / 2
+}

@@ -1,0 +1,118 @@
+// Rolling a channel back: a new snapshot with an old content, and holds so that nothing undoes it.
+import { UusError } from '../lib/errors.ts'
+import type { Emit } from '../lib/events.ts'
+import type { Actor } from '../store/audit.ts'
+import type { Channel, Snapshot } from '../store/channels.ts'
+import type { DecisionSubject } from '../store/decisions.ts'
+import type { Placed, ViewChange } from '../store/views.ts'
+import { countChanges } from './changes.ts'
+import type { Repo } from './repo.ts'
+
+export interface RollbackOrder {
+  readonly channel: Channel
+  readonly to: Snapshot
+  readonly reason: string
+  readonly force: boolean
+  readonly actor: Actor
+}
+
+export interface Rollback {
+  readonly snapshot: Snapshot
+  /** The sources that are on hold from now on. */
+  readonly held: readonly string[]
+}
+
+/** GATE_REFUSED where a file of the old content cannot be had (unless forced); null where nothing differs. */
+export async function rollBack(repo: Repo, order: RollbackOrder, emit: Emit): Promise<Rollback | null> {
+  const { store } = repo
+  const { channel, to } = order
+  const changes = new Map<number, ViewChange>()
+  const entering: Placed[] = []
+  const leaving: Placed[] = []
+  for (const view of store.views.list(channel.id)) {
+    // An index that the channel did not show then stays as it is.
+    if (view.liveSince === null || view.liveSince > to.revision) continue
+    const enter = store.views.missing(view.id, view.id, to.revision)
+    const leave = store.views.missing(view.id, view.id, undefined, to.revision)
+    if (enter.length === 0 && leave.length === 0) continue
+    changes.set(view.indexId, { enter, leave })
+    entering.push(...store.views.placed(view.id, enter, to.revision))
+    leaving.push(...store.views.placed(view.id, leave))
+  }
+  if (changes.size === 0) return null
+  if (!order.force) await refuseUnobtainable(repo, entering, order)
+  const subjects = subjectsOf(channel, leaving)
+  const current = store.channels.head(channel.id)!
+  const snapshot = await repo.committer.commit(
+    {
+      channel,
+      changes,
+      kind: 'rollback',
+      reason: order.reason,
+      restores: to.revision,
+      audit: {
+        actor: order.actor,
+        action: order.force ? 'rollback --force' : 'rollback',
+        subject: channel.name,
+        details: {
+          from: current.id,
+          to: to.id,
+          ...countChanges(changes),
+          held: subjects.map((one) => one.source),
+        },
+      },
+      alongside: (tx, _revision, at) => {
+        for (const subject of subjects) {
+          store.decisions.add(tx, {
+            ...subject,
+            at,
+            actor: order.actor.name,
+            verb: 'hold',
+            version: null,
+            reason: `rolled back from ${current.id}: ${order.reason}`,
+            files: [],
+          })
+        }
+      },
+    },
+    emit,
+  )
+  return { snapshot, held: subjects.map((subject) => subject.source) }
+}
+
+/** Each source that loses a version, once. */
+function subjectsOf(channel: Channel, leaving: readonly Placed[]): DecisionSubject[] {
+  const bySubject = Map.groupBy(leaving, (one) => `${one.release} ${one.archiveId} ${one.source}`)
+  return [...bySubject.values()].map(([one]) => ({
+    channelId: channel.id,
+    release: one!.release,
+    archiveId: one!.archiveId,
+    source: one!.source,
+  }))
+}
+
+/** A file can be had if it is here, or if upstream's present index names it. */
+async function refuseUnobtainable(
+  repo: Repo,
+  entering: readonly Placed[],
+  order: RollbackOrder,
+): Promise<void> {
+  const upstream = repo.store.channels.upstream()
+  const lost: string[] = []
+  for (const stanza of entering) {
+    const view = repo.store.views.find(upstream.id, stanza.indexId)
+    if (view !== null && repo.store.views.holds(view.id, stanza.id)) continue
+    const isOffered = repo.store.views
+      .byName(upstream.id, stanza.name)
+      .some((one) => one.sha256 === stanza.sha256)
+    if (!isOffered && (await repo.packages.sizeOf(stanza.sha256)) === null)
+      lost.push(`${stanza.name} ${stanza.version}`)
+  }
+  if (lost.length === 0) return
+  const some = lost.slice(0, 5).join(', ') + (lost.length > 5 ? `, and ${lost.length - 5} more` : '')
+  throw new UusError(
+    'GATE_REFUSED',
+    `${lost.length === 1 ? 'A file' : `${lost.length} files`} of ${order.to.id} cannot be had any more: ${some}`,
+    { hint: 'Choose a newer snapshot, or repeat with --force: clients will then fail to download these' },
+  )
+}

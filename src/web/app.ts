@@ -1,0 +1,115 @@
+// Everything over HTTP that is not an archive: enrolment files, keys, health. Express; renders actions.
+import express, { type NextFunction, type Request, type Response } from 'express'
+import { type Call, parseInput, type ServerContext } from '../actions/action.ts'
+import { pins, publicKeysOf, publishedChannel, sources } from '../actions/client-files.ts'
+import { UusError } from '../lib/errors.ts'
+import { formatIso } from '../lib/units.ts'
+
+export interface Health {
+  readonly version: string
+  /** Alarms that are on. */
+  alarms(): readonly { readonly key: string; readonly message: string; readonly hint: string | null }[]
+}
+
+const anonymous: Call = { actor: { name: 'anonymous', via: 'api' }, emit: () => {} }
+
+export function createApp(context: ServerContext, health: Health): express.Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.set('etag', false)
+
+  app.get('/healthz', (_request, response) => {
+    const alarms = health.alarms()
+    const channels = [...context.published().channels.values()].map((channel) => ({
+      name: channel.name,
+      snapshot: channel.head?.id ?? null,
+      at: channel.head === null ? null : formatIso(channel.head.at),
+    }))
+    response.json({ status: alarms.length === 0 ? 'ok' : 'alarm', version: health.version, channels, alarms })
+  })
+
+  app.get('/readyz', (_request, response) => {
+    const waiting = [...context.published().channels.values()].filter(
+      (channel) => channel.archives.size === 0,
+    )
+    const isReady = waiting.length === 0 && context.published().channels.size > 0
+    response.status(isReady ? 200 : 503).json({
+      status: isReady ? 'ready' : 'waiting',
+      waiting: waiting.map((channel) => channel.name),
+    })
+  })
+
+  app.get('/:file', async (request, response, next) => {
+    const [, name, kind] = /^(.+)\.(sources|pref)$/.exec(request.params.file) ?? []
+    if (name === undefined) next()
+    else if (kind === 'sources') await sendSources(context, name, request, response)
+    else await sendPins(context, name, request, response)
+  })
+
+  app.get('/keys/:file', async (request, response, next) => {
+    const [, name, kind] = /^(.+)\.(asc|gpg)$/.exec(request.params.file) ?? []
+    if (name === undefined) {
+      next()
+      return
+    }
+    const { armored, binary } = await publicKeysOf(publishedChannel(context.published(), name))
+    response.type(kind === 'asc' ? 'text/plain' : 'application/octet-stream')
+    response.send(kind === 'asc' ? armored : binary)
+  })
+
+  app.use((request: Request, response: Response) => {
+    response.status(404).type('text/plain').send(`There is nothing at ${request.path}\n`)
+  })
+
+  app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+    const known = UusError.from(error)
+    const text =
+      known.code === 'INTERNAL' ? 'Internal error' : [known.message, known.hint].filter(Boolean).join('. ')
+    response.status(known.descriptor.httpStatus).type('text/plain').send(`${text}\n`)
+  })
+  return app
+}
+
+async function sendSources(
+  context: ServerContext,
+  name: string,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const input = parseInput(sources, {
+    channel: name,
+    release: queryOf(request, 'release'),
+    key: queryOf(request, 'key') ?? undefined,
+    baseUrl: context.config.baseUrl ?? `${request.protocol}://${hostOf(request)}`,
+  })
+  const { text } = await sources.run(context, input, anonymous)
+  response.type('text/plain').send(text)
+}
+
+async function sendPins(
+  context: ServerContext,
+  name: string,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const snapshot = queryOf(request, 'snapshot')
+  if (snapshot === null) {
+    throw new UusError('USAGE', 'The snapshot to go back to is missing', { hint: 'Add ?snapshot=ID' })
+  }
+  const { text } = await pins.run(context, { channel: name, snapshot }, anonymous)
+  response.type('text/plain').send(text)
+}
+
+function queryOf(request: Request, name: string): string | null {
+  const value = request.query[name]
+  return typeof value === 'string' ? value : null
+}
+
+/** The address that the client used; only what can be one, because it goes into a file. */
+function hostOf(request: Request): string {
+  const host = request.headers.host ?? ''
+  if (!/^[A-Za-z0-9.-]+(:\d+)?$|^\[[0-9a-fA-F:]+\](:\d+)?$/.test(host)) {
+    throw new UusError('USAGE', 'The request names no host', { hint: 'Set "base-url" in the configuration' })
+  }
+  return host
+}
