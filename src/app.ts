@@ -112,7 +112,7 @@ export async function openJobs(
   }
 }
 
-interface NetworkSide extends AsyncDisposable {
+export interface NetworkSide extends AsyncDisposable {
   readonly context: ServerContext
   readonly pool: Pool
   readonly fetcher: Fetcher
@@ -167,6 +167,43 @@ async function openNetworkSide(config: Config, jobs: JobsPort, clock: Clock): Pr
 
 const lockWaitMs = 3000
 
+/** Both halves in one process, for a command that runs without a server. */
+export interface AloneProcess extends AsyncDisposable {
+  readonly jobs: JobsContext
+  readonly context: ServerContext
+  /** The package files, and how they are fetched. */
+  readonly network: NetworkSide
+  call(verb: string, input: unknown, call: Call): Promise<Outcome>
+}
+
+export async function openAlone(
+  config: Config,
+  disk?: Disk,
+  clock: Clock = systemClock,
+): Promise<AloneProcess> {
+  const stack = new AsyncDisposableStack()
+  try {
+    const jobs = stack.use(await openJobs(config, disk, clock))
+    const queue = new LocalJobs(jobs)
+    const network = stack.use(await openNetworkSide(config, queue, clock))
+    const owned = stack.move()
+    return {
+      jobs,
+      context: network.context,
+      network,
+      async call(verb, input, call) {
+        const result = await runAction(network.context, verb, input, call)
+        network.reload()
+        return result
+      },
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
 /** Runs one action: in the server, if one runs on the data directory, else here. The result is the same. */
 export async function callAction(
   config: Config,
@@ -180,11 +217,8 @@ export async function callAction(
   if (answer !== null) return answer
   makeDataFolder(config.dataFolder)
   using _lock = takeLock(paths.lock, `uus ${verb}`, lockWaitMs)
-  using jobsContext = await openJobs(config)
-  const jobs = new LocalJobs(jobsContext)
-  await using network = await openNetworkSide(config, jobs, systemClock)
-  // Awaited here, or what it works with would be closed under it.
-  return await runAction(network.context, verb, input, { actor, emit })
+  await using alone = await openAlone(config)
+  return await alone.call(verb, input, { actor, emit })
 }
 
 function runAction(context: ServerContext, verb: string, input: unknown, call: Call): Promise<Outcome> {
