@@ -124,9 +124,13 @@ export interface NetworkSide extends AsyncDisposable {
 }
 
 /** The half with the network: reads the catalogue, fetches, serves. The catalogue exists already. */
-async function openNetworkSide(config: Config, jobs: JobsPort, clock: Clock): Promise<NetworkSide> {
+async function openNetworkSide(
+  config: Config,
+  jobs: JobsPort,
+  disk: Disk,
+  clock: Clock,
+): Promise<NetworkSide> {
   const paths = dataPaths(config.dataFolder)
-  const disk = new RealDisk()
   const reader = Store.openReader(paths.catalogue)
   const packages = new Blobs(paths.pool, disk)
   const incoming = new Blobs(paths.incoming, disk)
@@ -178,14 +182,14 @@ export interface AloneProcess extends AsyncDisposable {
 
 export async function openAlone(
   config: Config,
-  disk?: Disk,
+  disk: Disk = new RealDisk(),
   clock: Clock = systemClock,
 ): Promise<AloneProcess> {
   const stack = new AsyncDisposableStack()
   try {
     const jobs = stack.use(await openJobs(config, disk, clock))
     const queue = new LocalJobs(jobs)
-    const network = stack.use(await openNetworkSide(config, queue, clock))
+    const network = stack.use(await openNetworkSide(config, queue, disk, clock))
     const owned = stack.move()
     return {
       jobs,
@@ -273,7 +277,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         onDeath: (how) => log('error', `The jobs process died (${how}); starting it again`),
       }),
     )
-    const network = stack.use(await openNetworkSide(config, jobs, clock))
+    const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock))
     const { context } = network
     onChanged = () => network.reload()
     handle = createHandler(

@@ -61,7 +61,13 @@ export class RealDisk implements Disk {
   }
 
   async makeFolder(path: string, mode = 0o755): Promise<void> {
-    await this.perform('mkdir', () => withReason(path, () => mkdir(path, { recursive: true, mode })))
+    await this.perform('mkdir', () =>
+      withReason(path, async () => {
+        // The names of new folders must survive as the names of new files do.
+        const first = await mkdir(path, { recursive: true, mode })
+        if (first !== undefined) await syncFolder(dirname(first))
+      }),
+    )
   }
 
   async remove(path: string): Promise<void> {

@@ -232,6 +232,7 @@ const reasons: Record<string, string> = {
   EHOSTUNREACH: 'there is no route to the host',
   ENETUNREACH: 'there is no route to the network',
   EPIPE: 'the connection was cut',
+  ERR_HTTP_CONTENT_LENGTH_MISMATCH: 'the connection was cut',
 }
 
 function translate(url: string, error: unknown): unknown {

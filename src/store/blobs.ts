@@ -1,7 +1,7 @@
 // Files by their SHA-256. Nobody outside learns where they lie: the operations are those that a disk and an
 // object store can both honour.
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { asSha256, Hasher, type Sha256 } from '../lib/digest.ts'
 import { type Disk, readFully, type TempFile } from '../lib/disk.ts'
@@ -31,6 +31,8 @@ export interface OpenBlob extends AsyncDisposable {
 export class Blobs {
   readonly #folder: string
   readonly #disk: Disk
+  /** Folders that are known to exist. */
+  readonly #prefixes = new Set<string>()
 
   /** `folder` must have been made by `prepare`. */
   constructor(folder: string, disk: Disk) {
@@ -38,20 +40,24 @@ export class Blobs {
     this.#disk = disk
   }
 
-  /** Makes the folders, and removes what a crash left half written. Only one process may hold the folder. */
+  /** Makes the folder, and removes what a crash left half written. Only one process may hold the folder. */
   async prepare(): Promise<void> {
     await this.#disk.makeFolder(this.#temporary)
     for (const name of await readdir(this.#temporary)) await this.#disk.remove(join(this.#temporary, name))
-    const present = new Set(await readdir(this.#folder))
-    for (let prefix = 0; prefix < 256; prefix++) {
-      const name = prefix.toString(16).padStart(2, '0')
-      if (!present.has(name)) await this.#disk.makeFolder(join(this.#folder, name))
-    }
   }
 
   async create(): Promise<BlobWriter> {
     const file = await this.#disk.createTemp(this.#temporary)
-    return new FileWriter(file, (sha256) => this.#pathOf(sha256))
+    return new FileWriter(file, (sha256) => this.#placeFor(sha256))
+  }
+
+  /** Where a new blob goes; its folder exists. */
+  async #placeFor(sha256: Sha256): Promise<string> {
+    const path = this.#pathOf(sha256)
+    const prefix = sha256.slice(0, 2)
+    if (!this.#prefixes.has(prefix)) await this.#disk.makeFolder(dirname(path))
+    this.#prefixes.add(prefix)
+    return path
   }
 
   /** Null if there is no such blob. */
@@ -100,12 +106,12 @@ export class Blobs {
 
 class FileWriter implements BlobWriter {
   readonly #file: TempFile
-  readonly #pathOf: (sha256: Sha256) => string
+  readonly #placeFor: (sha256: Sha256) => Promise<string>
   readonly #hasher = new Hasher()
 
-  constructor(file: TempFile, pathOf: (sha256: Sha256) => string) {
+  constructor(file: TempFile, placeFor: (sha256: Sha256) => Promise<string>) {
     this.#file = file
-    this.#pathOf = pathOf
+    this.#placeFor = placeFor
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -120,7 +126,7 @@ class FileWriter implements BlobWriter {
   async commit(): Promise<{ sha256: Sha256; sizeBytes: number }> {
     const { sizeBytes } = this.#hasher
     const sha256 = this.#hasher.digest()
-    await this.#file.commit(this.#pathOf(sha256))
+    await this.#file.commit(await this.#placeFor(sha256))
     return { sha256, sizeBytes }
   }
 

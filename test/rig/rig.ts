@@ -18,6 +18,8 @@ import type { BuiltPackage } from './packages.ts'
 export interface RigArchive {
   readonly archive: FakeArchive
   readonly name?: string
+  /** Default: the archive's own address. */
+  readonly uris?: readonly string[]
   readonly suites?: readonly string[]
   readonly components?: readonly string[]
   readonly architectures?: readonly string[]
@@ -40,7 +42,7 @@ export function writeConfig(folder: string, options: RigOptions): string {
   const archives = options.archives.map(({ archive, ...one }) =>
     [
       `  - name: ${one.name ?? 'test'}`,
-      `    uris: [${archive.url}]`,
+      `    uris: [${(one.uris ?? [archive.url]).join(', ')}]`,
       `    suites: [${(one.suites ?? ['stable']).join(', ')}]`,
       `    components: [${(one.components ?? ['main']).join(', ')}]`,
       `    architectures: [${(one.architectures ?? ['amd64']).join(', ')}]`,
@@ -88,12 +90,16 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Ends the process and starts it again, with another configuration if one is given. */
-  async restart(options: Partial<RigOptions> = {}): Promise<void> {
-    await this.#process?.[Symbol.asyncDispose]()
-    this.#process = null
-    this.#options = { ...this.#options, ...options }
+  async restart(options: { [K in keyof RigOptions]?: RigOptions[K] | undefined } = {}): Promise<void> {
+    await this.stop()
+    this.#options = { ...this.#options, ...options } as RigOptions
     writeConfig(this.folder, this.#options)
     this.#process = await openAlone(this.config, this.#options.disk, this.clock)
+  }
+
+  async stop(): Promise<void> {
+    await this.#process?.[Symbol.asyncDispose]()
+    this.#process = null
   }
 
   get config(): Config {
@@ -177,7 +183,7 @@ export class Rig implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process?.[Symbol.asyncDispose]()
+    await this.stop()
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
