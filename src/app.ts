@@ -11,6 +11,7 @@ import {
   parseInput,
   type ServerContext,
 } from './actions/action.ts'
+import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
 import { actions } from './actions/registry.ts'
@@ -24,6 +25,7 @@ import { type Disk, RealDisk } from './lib/disk.ts'
 import { systemCode, UusError } from './lib/errors.ts'
 import type { Emit } from './lib/events.ts'
 import type { Log } from './lib/log.ts'
+import { Turns } from './lib/turns.ts'
 import { encodePath } from './lib/url-path.ts'
 import { Fetcher } from './pool/fetcher.ts'
 import type { WantedFile } from './pool/flight.ts'
@@ -148,6 +150,7 @@ async function openNetworkSide(
       clock,
       jobs,
       gatherer,
+      suiteTurns: new Turns(),
       published: () => {
         published ??= load()
         return published
@@ -247,7 +250,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly jobsPid: number | undefined
   /** Ends when everything that was due at the start has been tried. */
   readonly settled: Promise<void>
-  readonly context: ServerContext
+  readonly config: Config
+  enrolments(): Enrolment[]
 }
 
 /** Starts the server: listens first, then updates what is due. Disposing it stops it in good order. */
@@ -306,7 +310,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         return jobs.pid
       },
       settled: scheduler.start(),
-      context,
+      config,
+      enrolments: () => listEnrolments(context.published()),
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   } catch (error) {

@@ -4,11 +4,14 @@ import type { Config } from '../config/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
+import type { Turns } from '../lib/turns.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
 import type { Adopter } from '../sync/upstream/adopt.ts'
 import type { Gatherer } from '../sync/upstream/gather.ts'
+
+export type { Actor }
 
 /** Who calls, and where events go. */
 export interface Call {
@@ -42,6 +45,8 @@ export interface ServerContext {
   readonly clock: Clock
   readonly jobs: JobsPort
   readonly gatherer: Gatherer
+  /** One update of a suite at a time, whoever asked for it. */
+  readonly suiteTurns: Turns
   /** What is served at present. */
   published(): Published
 }

@@ -10,6 +10,8 @@ import type { Channel } from '../store/channels.ts'
 import { type Listing, listing, type Outcome, readStep, step, stepAction } from './action.ts'
 import { isoOrNull, reason } from './shared.ts'
 
+export type { SourceDifference }
+
 export interface ChannelEntry {
   readonly name: string
   readonly from: string | null

@@ -61,6 +61,31 @@ export function publicKeysOf(channel: PublishedChannel): Promise<{ armored: stri
   return joinPublicKeys(channel.keys.map((key) => key.publicKey))
 }
 
+/** A release of a channel that machines can be put on. */
+export interface Enrolment {
+  readonly channel: string
+  /** Null where nothing is published yet. */
+  readonly release: string | null
+  /** The channel has several, so that clients must say which. */
+  readonly isOneOfSeveral: boolean
+  /** Of the active key. */
+  readonly fingerprint: string
+}
+
+export function listEnrolments(published: Published): Enrolment[] {
+  return [...published.channels.values()].flatMap((channel): Enrolment[] => {
+    const suites = [...channel.archives.values()].flatMap((archive) => archive.suites)
+    const releases = [...new Set(suites.map((suite) => suite.release))].sort()
+    const shared = {
+      channel: channel.name,
+      isOneOfSeveral: releases.length > 1,
+      fingerprint: channel.keys[0]?.fingerprint ?? '',
+    }
+    if (releases.length === 0) return [{ ...shared, release: null }]
+    return releases.map((release) => ({ ...shared, release }))
+  })
+}
+
 const pinsInput = z.object({ channel: z.string(), snapshot: z.string() })
 
 export interface PinsResult extends Outcome {

@@ -17,15 +17,15 @@ export function serveJobs(open: (start: Start) => Promise<JobsContext>): void {
   process.on('message', (message) => {
     const request = message as JobsRequest
     if (request.type === 'start') {
-      open(request).then(
+      Promise.try(open, request).then(
         (context) => {
           jobs = new LocalJobs(context)
           answer({ type: 'ready' })
         },
         (error: unknown) => {
-          answer({ type: 'fatal', error: UusError.from(error).toValue() })
           process.exitCode = 1
-          process.disconnect?.()
+          const fatal: JobsAnswer = { type: 'fatal', error: UusError.from(error).toValue() }
+          process.send?.(fatal, () => process.disconnect?.())
         },
       )
       return

@@ -88,7 +88,7 @@ function connect(path: string): Promise<Socket | null> {
     socket.once('connect', () => resolve(socket))
     socket.once('error', (error) => {
       const code = systemCode(error)
-      if (code === 'ENOENT' || code === 'ECONNREFUSED') resolve(null)
+      if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ECONNREFUSED') resolve(null)
       else if (code === 'EACCES') {
         reject(
           new UusError('DATA_UNUSABLE', `You may not talk to the server: ${path} belongs to others`, {

@@ -108,7 +108,10 @@ export const update = action<z.output<typeof input>, UpdateResult>({
         archives.flatMap((archive) =>
           archive.suites.map((suite) => {
             const isAccepted = order.accept.includes(`${archive.name}/${suite}`)
-            return updateSuite(context, { archive, suite, isAccepted, reason: order.reason, fetched }, call)
+            const name = `${archive.name}/${suite}`
+            return context.suiteTurns.take(name, () =>
+              updateSuite(context, { archive, suite, isAccepted, reason: order.reason, fetched }, call),
+            )
           }),
         ),
       )

@@ -1,7 +1,13 @@
 // How each action's result looks to a person.
 import type { ArchiveSuiteEntry, DropResult } from '../actions/archives.ts'
 import type { AuditItem } from '../actions/audit.ts'
-import type { ChannelDetails, ChannelEntry, DiffResult, SeedResult } from '../actions/channels.ts'
+import type {
+  ChannelDetails,
+  ChannelEntry,
+  DiffResult,
+  SeedResult,
+  SourceDifference,
+} from '../actions/channels.ts'
 import type { SourcesResult } from '../actions/client-files.ts'
 import type { DecideResult } from '../actions/decide.ts'
 import type { KeyEntry, KeyExport } from '../actions/keys.ts'
@@ -16,7 +22,6 @@ import type {
 import type { AlarmEntry, StatusResult } from '../actions/status.ts'
 import type { UpdateResult } from '../actions/update.ts'
 import { formatSize } from '../lib/units.ts'
-import type { SourceDifference } from '../repo/differences.ts'
 import type { Output } from './output.ts'
 
 export function renderUpdate(result: UpdateResult, out: Output): void {

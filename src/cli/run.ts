@@ -1,10 +1,9 @@
 // Running one action for a person: calling it, printing its result or its error, and the exit code.
 import { userInfo } from 'node:os'
-import type { Outcome, Status } from '../actions/action.ts'
+import type { Actor, Outcome, Status } from '../actions/action.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
-import type { Actor } from '../store/audit.ts'
 import { EventPrinter } from './events.ts'
 import { Output, type Stream } from './output.ts'
 

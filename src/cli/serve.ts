@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { Enrolment } from '../actions/client-files.ts'
 import { type InitOrder, initConfig } from '../actions/init.ts'
 import { type Config, parseConfig, readConfig } from '../config/config.ts'
 import { parseListen } from '../config/shape.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Event } from '../lib/events.ts'
 import { createLog, type Log, type LogFormat } from '../lib/log.ts'
-import type { Published } from '../repo/published.ts'
 import { printEnrolment } from './enrol.ts'
 import { EventPrinter } from './events.ts'
 import { Output } from './output.ts'
@@ -24,7 +24,8 @@ export interface ServeFlags extends CommonFlags {
 export interface ServerHandle extends AsyncDisposable {
   readonly port: number
   readonly settled: Promise<void>
-  readonly context: { readonly config: Config; published(): Published }
+  readonly config: Config
+  enrolments(): Enrolment[]
 }
 
 export type StartServer = (
@@ -84,20 +85,12 @@ function nextSignal(): Promise<NodeJS.Signals> {
 
 function printClients(terminal: Terminal, server: ServerHandle): void {
   const out = new Output(terminal.stdout, terminal.environment, terminal.now())
-  const baseUrl = reachableUrl(server.context.config, server.port)
-  for (const channel of server.context.published().channels.values()) {
-    const suites = [...channel.archives.values()].flatMap((archive) => archive.suites)
-    const releases = [...new Set(suites.map((suite) => suite.release))].sort()
-    const fingerprint = channel.keys[0]?.fingerprint
-    if (fingerprint === undefined) continue
+  const baseUrl = reachableUrl(server.config, server.port)
+  for (const enrolment of server.enrolments()) {
     out.line()
-    if (releases.length === 0) out.line(`Channel ${channel.name} is not published yet: see "uus status".`)
-    for (const release of releases) {
-      printEnrolment(
-        { channel: channel.name, baseUrl, fingerprint, release: releases.length === 1 ? null : release },
-        out,
-      )
-    }
+    if (enrolment.release === null)
+      out.line(`Channel ${enrolment.channel} is not published yet: see "uus status".`)
+    else printEnrolment(enrolment, baseUrl, out)
   }
 }
 

@@ -81,25 +81,25 @@ ${config}
     writeFileSync(join(this.folder, 'status'), text)
   }
 
-  get(...arguments_: string[]): RunResult {
+  get(...arguments_: string[]): Promise<RunResult> {
     return run('apt-get', ['-q', '-y', ...arguments_], { env: this.#environment, cwd: this.folder })
   }
 
-  cache(...arguments_: string[]): RunResult {
+  cache(...arguments_: string[]): Promise<RunResult> {
     return run('apt-cache', arguments_, { env: this.#environment, cwd: this.folder })
   }
 
   /** `apt-get update` that must go without a word of complaint. */
-  update(): void {
-    const result = this.get('update')
+  async update(): Promise<void> {
+    const result = await this.get('update')
     if (result.status !== 0 || /^[WEN]:/m.test(result.output)) {
       throw new Error(`apt-get update complains (exit ${result.status}):\n${result.output}`)
     }
   }
 
   /** Downloads what an installation would need; the files' names. */
-  download(...packages: string[]): string[] {
-    const result = this.get('install', '--download-only', '--no-install-recommends', ...packages)
+  async download(...packages: string[]): Promise<string[]> {
+    const result = await this.get('install', '--download-only', '--no-install-recommends', ...packages)
     if (result.status !== 0 || /^[WE]:/m.test(result.output)) {
       throw new Error(
         `apt-get install ${packages.join(' ')} fails (exit ${result.status}):\n${result.output}`,
@@ -111,8 +111,9 @@ ${config}
   }
 
   /** The version that apt would install, or null. */
-  candidate(name: string): string | null {
-    const version = /^ {2}Candidate: (.*)$/m.exec(this.cache('policy', name).stdout)?.[1]
+  async candidate(name: string): Promise<string | null> {
+    const { stdout } = await this.cache('policy', name)
+    const version = /^ {2}Candidate: (.*)$/m.exec(stdout)?.[1]
     return version === undefined || version === '(none)' ? null : version
   }
 

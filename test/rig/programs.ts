@@ -1,6 +1,6 @@
 // External programs that tests hold our output against. A missing one skips the test visibly;
 // UUS_TEST_REQUIRE_ALL=1 (set by .ci/run, which installs them) turns that skip into a failure.
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 
 const requireAll = process.env.UUS_TEST_REQUIRE_ALL === '1'
 
@@ -29,13 +29,21 @@ export interface RunResult {
   readonly output: string
 }
 
+/** Runs a program to its end, without blocking: servers of the test process go on answering. */
 export function run(
   program: string,
   arguments_: readonly string[],
-  options: { input?: Uint8Array | string; env?: NodeJS.ProcessEnv; cwd?: string } = {},
-): RunResult {
-  const result = spawnSync(program, arguments_, { maxBuffer: 1 << 30, ...options })
-  const stdout = result.stdout?.toString() ?? ''
-  const stderr = result.stderr?.toString() ?? ''
-  return { status: result.status, stdout, stderr, output: `${stdout}${stderr}${result.error ?? ''}` }
+  options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): Promise<RunResult> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      program,
+      arguments_,
+      { maxBuffer: 1 << 30, ...options },
+      (error, stdout, stderr) => {
+        const status = error === null ? 0 : (child.exitCode ?? null)
+        resolve({ status, stdout, stderr, output: `${stdout}${stderr}${status === null ? error : ''}` })
+      },
+    )
+  })
 }

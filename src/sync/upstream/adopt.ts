@@ -83,8 +83,9 @@ export class Adopter {
     const { store, committer, clock } = this.#repo
     const suite = this.#suite(input)
     const verified = await this.#verify(input)
-    this.#judge(verified, suite, input)
-    const { wanted, vanished } = this.#wanted(verified, suite, input)
+    const freshness = this.#judge(verified, suite, input)
+    const { wanted, vanished, isChanged } = this.#wanted(verified, suite, input)
+    if (freshness.outcome !== 'adopt' && !isChanged && vanished.length === 0) return { entered: 0, left: 0 }
     const changes = new Map<number, ViewChange>()
     const adopted: { id: number; plainDigest: string }[] = []
     const upstream = store.channels.upstream()
