@@ -649,3 +649,31 @@ test('following on an unchanged upstream makes no snapshot', async () => {
     assert.equal(rig.store.audit.list().length, before)
   })
 })
+
+test('no statement that runs in normal work scans a large table', async () => {
+  await withRig(packages('bash 5.1', 'vim 9.0'), async (rig, archive) => {
+    await archive.publish('stable', suite(packages('bash 5.2', 'vim 9.0', 'nano 7.0')))
+    await rig.mustUpdate()
+    await rig.pending()
+    await rig.promote('bash', 'nano')
+    await rig.call('hold', { selectors: ['bash'] })
+    await rig.call('channel diff', { from: 'approved', to: 'testing' })
+    await rig.call('status')
+    await rig.check()
+    const { reader } = rig.process.network
+    const plans = [...rig.store.db.plans(), ...reader.db.plans()]
+    assert.ok(plans.length > 60, `${plans.length} statements`)
+    for (const { sql, plan } of plans) {
+      // The plan of an insertion shows the check of foreign keys, which runs only after a violation.
+      if (sql.startsWith('INSERT INTO record')) continue
+      const scans = plan.filter((step) =>
+        /^SCAN (record|member|pool_file|block|publication_file|twin|other|stays)\b/.test(step),
+      )
+      assert.deepEqual(scans, [], sql)
+    }
+    const find = plans.find(({ sql }) => sql.includes('FROM pool_file') && sql.includes('LIMIT 1'))
+    assert.deepEqual(find?.plan, [
+      'SEARCH pool_file USING PRIMARY KEY (channel_id=? AND archive_id=? AND path=?)',
+    ])
+  })
+})

@@ -7,7 +7,7 @@ import { obstacles } from '../repo/gates/gate.ts'
 import type { PendingItem, PendingScope } from '../repo/pending.ts'
 import { promote as carryOut, planPromotion, scopeOf, unknownChannel } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
-import { parseSelector, select } from '../repo/selectors.ts'
+import { findSources, parseSelector, select } from '../repo/selectors.ts'
 import type { Channel } from '../store/channels.ts'
 import type { DecisionVerb } from '../store/decisions.ts'
 import { type Outcome, step, stepAction } from './action.ts'
@@ -77,14 +77,8 @@ function sourcesFor(repo: Repo, channels: readonly Channel[], text: string): Sub
       hint: 'To bar one version: uus decline SOURCE=VERSION',
     })
   }
-  const { store } = repo
-  const names = new Set(
-    channels.flatMap((channel) => {
-      const sources = store.views.sourcesLike(channel.id, selector.pattern)
-      return sources.length > 0 ? sources : store.views.sourcesOfBinariesLike(channel.id, selector.pattern)
-    }),
-  )
-  if (names.size === 0) {
+  const names = findSources(repo.store, channels, selector.pattern)
+  if (names.length === 0) {
     throw new UusError(
       'UNKNOWN_NAME',
       `No package is called ${selector.pattern} in ${channels.at(-1)!.name}`,
@@ -93,7 +87,7 @@ function sourcesFor(repo: Repo, channels: readonly Channel[], text: string): Sub
       },
     )
   }
-  return [...names].sort().flatMap((source) => subjectsOfSource(repo, channels, source))
+  return names.flatMap((source) => subjectsOfSource(repo, channels, source))
 }
 
 function findChannel(repo: Repo, name: string): Channel {

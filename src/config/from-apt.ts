@@ -78,7 +78,7 @@ function addSource(
     foreignArchitectures: own.filter((one) => host.foreignArchitectures.includes(one)),
     signedBy: signersOf(source, host),
     embeddedKey: source.signedBy.armored,
-    release: releaseFor(source.suites, host.codename),
+    release: releaseFor(uri, source.suites, host.codename),
     ignoresValidUntil: source.ignoresValidUntil,
   }
   if (draft.architectures.length === 0) draft.architectures = draft.foreignArchitectures.splice(0)
@@ -116,12 +116,11 @@ function signersOf({ signedBy }: AptSource, host: HostFacts): string[] {
 }
 
 /** A vendor's suites belong to the host's release; those of a distribution tell theirs by their codename. */
-function releaseFor(suites: readonly string[], codename: string | null): string | null {
+function releaseFor(uri: string, suites: readonly string[], codename: string | null): string | null {
   if (codename === null) return null
-  const distributions = /^(sid|unstable|testing|stable|oldstable|experimental|devel)$/
-  const isDistribution = suites.some(
-    (suite) => suite === codename || suite.startsWith(`${codename}-`) || distributions.test(suite),
-  )
+  const isDistribution =
+    /\/(debian|ubuntu)(-security|-ports)?$/.test(uri) ||
+    suites.some((suite) => suite === codename || suite.startsWith(`${codename}-`))
   return isDistribution ? null : codename
 }
 

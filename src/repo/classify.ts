@@ -44,7 +44,7 @@ function classifyArrived<S extends Stanza>(arrived: readonly S[], state: SourceS
     const replaced = new Set<S>()
     const [republished, others] = partition(stanzas, (stanza) => {
       const twins = state.target.filter((one) => isSameIdentity(one, stanza) && one.sha256 !== stanza.sha256)
-      for (const twin of twins) replaced.add(twin)
+      for (const twin of twins) if (!state.feeding.some((one) => isSamePlace(one, twin))) replaced.add(twin)
       return twins.length > 0
     })
     if (republished.length > 0) {

@@ -4,6 +4,7 @@ import { compareVersions } from '../debian/version.ts'
 import { UusError } from '../lib/errors.ts'
 import { parseDuration } from '../lib/units.ts'
 import type { Channel } from '../store/channels.ts'
+import type { Store } from '../store/store.ts'
 import { now } from '../store/views.ts'
 import type { PendingKind } from './classify.ts'
 import { listPending, type PendingItem, type PendingScope, pendingOf } from './pending.ts'
@@ -131,7 +132,8 @@ class Chooser {
   }
 
   #addNamed(selector: Selector & { type: 'name' }): void {
-    const sources = this.#sourcesFor(selector.pattern)
+    const { store, target, feeding, revision } = this.#scope
+    const sources = findSources(store, [feeding, target], selector.pattern, revision)
     if (sources.length === 0) throw this.#unknown(selector.pattern)
     const isPattern = /[*?[]/.test(selector.pattern)
     const waiting = pendingOf(this.#scope, sources).filter((item) => this.#isInRelease(item))
@@ -165,26 +167,6 @@ class Chooser {
     return found
   }
 
-  #sourcesFor(pattern: string): string[] {
-    const { store, target, feeding } = this.#scope
-    const find = (query: (channel: Channel) => string[]) =>
-      [...new Set([feeding, target].flatMap(query))].sort()
-    if (/[*?[]/.test(pattern)) {
-      return find((channel) => [
-        ...store.views.sourcesLike(channel.id, pattern),
-        ...store.views.sourcesOfBinariesLike(channel.id, pattern),
-      ])
-    }
-    const revision = this.#scope.revision ?? now
-    const isSource = [feeding, target].some(
-      (channel) =>
-        store.views.bySource(channel.id, pattern).length > 0 ||
-        store.views.bySource(channel.id, pattern, revision).length > 0,
-    )
-    if (isSource) return [pattern]
-    return find((channel) => store.views.byName(channel.id, pattern, revision).map((stanza) => stanza.source))
-  }
-
   #isInRelease(item: PendingItem): boolean {
     return this.#options.releases.length === 0 || this.#options.releases.includes(item.release)
   }
@@ -206,6 +188,32 @@ class Chooser {
       },
     )
   }
+}
+
+/**
+ * The sources that a pattern means in any of the channels: by their own name, else by that of a binary package.
+ * A glob matches both.
+ */
+export function findSources(
+  store: Store,
+  channels: readonly Channel[],
+  pattern: string,
+  revision: number = now,
+): string[] {
+  const find = (query: (channelId: number) => string[]) =>
+    [...new Set(channels.flatMap((channel) => query(channel.id)))].sort()
+  if (/[*?[]/.test(pattern)) {
+    return find((id) => [
+      ...store.views.sourcesLike(id, pattern),
+      ...store.views.sourcesOfBinariesLike(id, pattern),
+    ])
+  }
+  const isSource = channels.some(
+    ({ id }) =>
+      store.views.bySource(id, pattern).length > 0 || store.views.bySource(id, pattern, revision).length > 0,
+  )
+  if (isSource) return [pattern]
+  return find((id) => store.views.byName(id, pattern, revision).map((stanza) => stanza.source))
 }
 
 function groupKey(item: PendingItem): string {

@@ -138,10 +138,15 @@ export class Database implements Disposable {
     }
   }
 
-  /** SQLite's plan for a statement, for tests that assert it. */
-  explain(sql: string): string[] {
-    const rows = this.#sqlite.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as { detail: string }[]
-    return rows.map((row) => row.detail)
+  /** SQLite's plan for each statement that was used so far, for tests that assert them. */
+  plans(): { sql: string; plan: string[] }[] {
+    return [...this.#statements.keys()].map((key) => {
+      const sql = key.replace(/^pluck /, '')
+      const named = Object.fromEntries([...sql.matchAll(/@(\w+)/g)].map(([, name]) => [name, null]))
+      const values = Object.keys(named).length > 0 ? [named] : [...sql.matchAll(/\?/g)].map(() => null)
+      const rows = this.#sqlite.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values) as { detail: string }[]
+      return { sql, plan: rows.map((row) => row.detail) }
+    })
   }
 
   [Symbol.dispose](): void {
@@ -153,7 +158,11 @@ function open(path: string, options: Sqlite.Options): Sqlite.Database {
   try {
     return new Sqlite(path, { timeout: busyTimeoutMs, ...options })
   } catch (error) {
-    throw unusable(path, error)
+    // The library itself refuses a folder that does not exist, with a TypeError.
+    throw unusable(
+      path,
+      error instanceof TypeError ? Object.assign(error, { code: 'SQLITE_CANTOPEN' }) : error,
+    )
   }
 }
 

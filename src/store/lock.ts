@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import { systemCode, UusError } from '../lib/errors.ts'
 
-/** Held until disposed or until the process ends. */
+/** Held until disposed or until the process ends. Whoever drops the value may lose the lock with it. */
 export interface DataLock extends Disposable {}
 
 interface Owner {
