@@ -1,8 +1,6 @@
-// The composition root of both processes: which parts there are, and what each is given.
-import { mkdirSync } from 'node:fs'
+// The composition root of the server: which parts it has, and what each is given. Its other half is jobs.ts.
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import {
   type Call,
   type JobsContext,
@@ -19,7 +17,11 @@ import { Scheduler } from './actions/schedule.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
 import { examineStep } from './actions/update.ts'
 import { upstreamArchive } from './actions/upstream-archive.ts'
+import { type Programs, runCli } from './cli/cli.ts'
+import type { Terminal } from './cli/run.ts'
+import { runInit, runServe } from './cli/serve.ts'
 import type { Config } from './config/config.ts'
+import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
 import { systemCode, UusError } from './lib/errors.ts'
@@ -31,88 +33,15 @@ import { Fetcher } from './pool/fetcher.ts'
 import type { WantedFile } from './pool/flight.ts'
 import { Pool } from './pool/pool.ts'
 import { createHandler } from './proxy/handler.ts'
-import { Committer } from './repo/commit.ts'
-import { configure, republishOutdated } from './repo/configure.ts'
 import { loadPublished, type Published } from './repo/published.ts'
-import type { Repo } from './repo/repo.ts'
-import { SigningKeys } from './repo/signing-keys.ts'
 import type { Actor } from './store/audit.ts'
 import { Blobs } from './store/blobs.ts'
 import { takeLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
-import { Adopter } from './sync/upstream/adopt.ts'
 import { architectureOfPath, urisOfFile } from './sync/upstream/archive.ts'
 import { Gatherer } from './sync/upstream/gather.ts'
 import { readVersion } from './version.ts'
 import { createApp } from './web/app.ts'
-
-/** Where things lie in the data directory; docs/format.md describes them. */
-export function dataPaths(dataFolder: string) {
-  return {
-    catalogue: join(dataFolder, 'catalogue.db'),
-    /** Held by whoever owns the directory. */
-    lock: join(dataFolder, 'lock.db'),
-    /** Held by the process that writes the catalogue. */
-    writerLock: join(dataFolder, 'writer.lock'),
-    socket: join(dataFolder, 'uus.sock'),
-    keys: join(dataFolder, 'keys'),
-    pool: join(dataFolder, 'pool'),
-    published: join(dataFolder, 'published'),
-    incoming: join(dataFolder, 'incoming'),
-  }
-}
-
-/** Makes the data directory; DATA_UNUSABLE where that cannot be. */
-export function makeDataFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o755 })
-  } catch (error) {
-    throw new UusError(
-      'DATA_UNUSABLE',
-      `Cannot make the data directory ${path}: ${(error as Error).message}`,
-      {
-        cause: error,
-        hint: 'Name another with "data" in the configuration (--data of "uus init"), or run as a user that may write there',
-      },
-    )
-  }
-}
-
-const system: Actor = { name: 'uus', via: 'schedule' }
-
-/** The writing half: the catalogue, the generated files, the private keys. One at a time per data directory. */
-export async function openJobs(
-  config: Config,
-  disk: Disk = new RealDisk(),
-  clock: Clock = systemClock,
-): Promise<JobsContext & Disposable> {
-  const paths = dataPaths(config.dataFolder)
-  makeDataFolder(config.dataFolder)
-  const resources = new DisposableStack()
-  try {
-    resources.use(takeLock(paths.writerLock, 'the jobs process', 15_000))
-    const store = resources.use(Store.openWriter(paths.catalogue, disk))
-    const files = new Blobs(paths.published, disk)
-    await files.prepare()
-    const keys = new SigningKeys(paths.keys, disk, store.keys)
-    const repo: Repo = {
-      store,
-      committer: new Committer(store, files, keys, clock, config.channels),
-      clock,
-      channels: config.channels,
-      packages: new Blobs(paths.pool, disk),
-    }
-    await configure(repo, keys, config.archives, system)
-    await republishOutdated(repo, system, () => {})
-    const archives = config.archives.map((archive) => upstreamArchive(archive, config))
-    const adopter = new Adopter(repo, new Blobs(paths.incoming, disk), archives)
-    const owned = resources.move()
-    return { config, repo, adopter, [Symbol.dispose]: () => owned.dispose() }
-  } catch (error) {
-    resources.dispose()
-    throw error
-  }
-}
 
 export interface NetworkSide extends AsyncDisposable {
   readonly context: ServerContext
@@ -135,7 +64,7 @@ async function openNetworkSide(
   const paths = dataPaths(config.dataFolder)
   const reader = Store.openReader(paths.catalogue)
   const packages = new Blobs(paths.pool, disk)
-  const incoming = new Blobs(paths.incoming, disk)
+  const incoming = new Blobs(paths.incoming, disk, { transient: true })
   await packages.prepare()
   await incoming.prepare()
   const fetcher = new Fetcher(readVersion())
@@ -380,4 +309,33 @@ async function closeHttp(server: Server): Promise<void> {
 function logFailure(log: Log, error: unknown, path: string): void {
   const known = UusError.from(error)
   log(known.code === 'INTERNAL' ? 'error' : 'warn', known.message, { path })
+}
+
+/** Runs the command line; resolves with its exit code. `program` is what the jobs process runs. */
+export function runMain(arguments_: readonly string[], program: string): Promise<number> {
+  const terminal: Terminal = {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    environment: process.env,
+    now: () => Date.now(),
+  }
+  const programs: Programs = {
+    callAction,
+    init: (flags) => runInit(terminal, flags, new RealDisk(), prepareData),
+    serve: (flags) =>
+      runServe(terminal, flags, (config, configText, log, emit) =>
+        serve({ config, configText, program, log, emit }),
+      ),
+  }
+  return runCli(arguments_, terminal, programs, readVersion())
+}
+
+/** Makes the catalogue and the keys; the active key of each channel. */
+async function prepareData(config: Config): Promise<{ channel: string; fingerprint: string }[]> {
+  using jobs = await openJobs(config)
+  const { channels, keys } = jobs.repo.store
+  return channels.list().flatMap((channel) => {
+    const active = keys.list(channel.id).find((key) => key.role === 'active')
+    return active === undefined ? [] : [{ channel: channel.name, fingerprint: active.fingerprint }]
+  })
 }

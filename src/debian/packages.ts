@@ -56,15 +56,23 @@ export class PackagesReader {
 
   /** The stanzas that `chunk` completes. */
   push(chunk: Buffer): PackageStanza[] {
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    if (this.#rest.length === 0) return this.#readWhole(chunk)
+    // Only the stanza on the border is copied, not the chunk.
+    const border = chunk.indexOf('\n\n')
+    const head = Buffer.concat([this.#rest, border < 0 ? chunk : chunk.subarray(0, border + 2)])
+    this.#rest = Buffer.alloc(0)
+    const first = this.#readWhole(head)
+    if (border < 0) return first
+    const more = this.#rest.length === 0 ? this.#readWhole(chunk.subarray(border + 2)) : []
+    return first.concat(more)
+  }
+
+  /** The stanzas that end in `bytes`; what is left waits for the next chunk. */
+  #readWhole(bytes: Buffer): PackageStanza[] {
     const end = bytes.lastIndexOf('\n\n')
-    if (end < 0) {
-      this.#rest = Buffer.from(bytes)
-      if (bytes.length > maxStanzaBytes) this.#fail(`stanza ${this.#count + 1} is longer than 1 MiB`)
-      return []
-    }
-    this.#rest = Buffer.from(bytes.subarray(end + 2))
-    return this.#readAll(bytes.subarray(0, end + 1))
+    if (end < 0 && bytes.length > maxStanzaBytes) this.#fail(`stanza ${this.#count + 1} is longer than 1 MiB`)
+    this.#rest = Buffer.from(bytes.subarray(end < 0 ? 0 : end + 2))
+    return end < 0 ? [] : this.#readAll(bytes.subarray(0, end + 1))
   }
 
   /** The last stanza, which may lack the blank line after it. */

@@ -12,8 +12,11 @@ export interface TempFile {
   write(chunk: Uint8Array): Promise<void>
   /** Bytes that were written already. */
   read(start: number, count: number): Promise<Buffer>
-  /** When it resolves, the whole file stands durably at `path` (same file system); replaces what was there. */
-  commit(path: string): Promise<void>
+  /**
+   * When it resolves, the whole file stands at `path` (same file system), durably unless told otherwise; replaces
+   * what was there.
+   */
+  commit(path: string, isDurable?: boolean): Promise<void>
   /** Removes the temporary file; does nothing after `commit`. */
   discard(): Promise<void>
 }
@@ -109,12 +112,12 @@ class RealTempFile implements TempFile {
     return readFully(this.#handle, start, count)
   }
 
-  async commit(path: string): Promise<void> {
-    await this.#perform('fsync', () => withReason(this.path, () => this.#handle.sync()))
+  async commit(path: string, isDurable = true): Promise<void> {
+    if (isDurable) await this.#perform('fsync', () => withReason(this.path, () => this.#handle.sync()))
     await this.#close()
     await this.#perform('rename', () => withReason(path, () => rename(this.path, path)))
     this.#isCommitted = true
-    await this.#perform('fsync folder', () => syncFolder(dirname(path)))
+    if (isDurable) await this.#perform('fsync folder', () => syncFolder(dirname(path)))
   }
 
   async discard(): Promise<void> {

@@ -6,6 +6,8 @@ import { UusError } from './errors.ts'
 /** How the bytes of a file are packed, by Debian's file name endings. */
 export type Compression = 'none' | 'gz' | 'xz' | 'zst'
 
+// Unpacking goes on in another thread only within one chunk: it is as large as what is parsed at a time.
+const chunkBytes = 2 << 20
 const readAheadBytes = 4 << 20
 
 /**
@@ -44,7 +46,7 @@ async function* decompressed(
     return
   }
   const { pipeline } = await import('node:stream/promises')
-  const options = { chunkSize: 256 << 10, readableHighWaterMark: readAheadBytes }
+  const options = { chunkSize: chunkBytes, readableHighWaterMark: readAheadBytes }
   const unpack = compression === 'gz' ? createGunzip(options) : createZstdDecompress(options)
   const pumping = pipeline(source, unpack).catch(() => {}) // the reader below meets the same error
   try {
@@ -63,7 +65,8 @@ async function* decompressed(
 /** One block as a raw deflate segment that ends on a byte border, so that segments can be joined. */
 export function deflateBlock(raw: Uint8Array, level: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    deflateRaw(raw, { level, memLevel: 9, finishFlush: constants.Z_FULL_FLUSH }, (error, packed) => {
+    const options = { level, memLevel: 9, chunkSize: 128 << 10, finishFlush: constants.Z_FULL_FLUSH }
+    deflateRaw(raw, options, (error, packed) => {
       if (error) reject(error)
       else resolve(packed)
     })

@@ -8,5 +8,6 @@ export function isSafePath(text: string): boolean {
   if (text === '' || text.length > 1000) return false
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
   if (/[\x00-\x20\x7f\\%?#*"<>|]/.test(text)) return false
-  return text.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
+  // No part is empty, `.` or `..`.
+  return !/(?:^|\/)\.{0,2}(?:\/|$)/.test(text)
 }

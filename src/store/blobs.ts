@@ -25,19 +25,24 @@ export interface OpenBlob extends AsyncDisposable {
   /** Exactly the bytes from `start`, `count` of them. */
   read(start: number, count: number): Promise<Buffer>
   /** The bytes from `start` to before `end`. The stream closes the blob when it ends. */
-  stream(start: number, end: number): Readable
+  stream(start: number, end: number, chunkBytes?: number): Readable
 }
 
 export class Blobs {
   readonly #folder: string
   readonly #disk: Disk
+  readonly #isDurable: boolean
   /** Folders that are known to exist. */
   readonly #prefixes = new Set<string>()
 
-  /** `folder` must have been made by `prepare`. */
-  constructor(folder: string, disk: Disk) {
+  /**
+   * `folder` must have been made by `prepare`. Blobs that are `transient` are whole when they are there, but may be
+   * gone after a power loss; that saves waiting for the disk.
+   */
+  constructor(folder: string, disk: Disk, options: { transient?: boolean } = {}) {
     this.#folder = folder
     this.#disk = disk
+    this.#isDurable = options.transient !== true
   }
 
   /** Makes the folder, and removes what a crash left half written. Only one process may hold the folder. */
@@ -48,7 +53,7 @@ export class Blobs {
 
   async create(): Promise<BlobWriter> {
     const file = await this.#disk.createTemp(this.#temporary)
-    return new FileWriter(file, (sha256) => this.#placeFor(sha256))
+    return new FileWriter(file, this.#isDurable, (sha256) => this.#placeFor(sha256))
   }
 
   /** Where a new blob goes; its folder exists. */
@@ -106,11 +111,13 @@ export class Blobs {
 
 class FileWriter implements BlobWriter {
   readonly #file: TempFile
+  readonly #isDurable: boolean
   readonly #placeFor: (sha256: Sha256) => Promise<string>
   readonly #hasher = new Hasher()
 
-  constructor(file: TempFile, placeFor: (sha256: Sha256) => Promise<string>) {
+  constructor(file: TempFile, isDurable: boolean, placeFor: (sha256: Sha256) => Promise<string>) {
     this.#file = file
+    this.#isDurable = isDurable
     this.#placeFor = placeFor
   }
 
@@ -126,7 +133,7 @@ class FileWriter implements BlobWriter {
   async commit(): Promise<{ sha256: Sha256; sizeBytes: number }> {
     const { sizeBytes } = this.#hasher
     const sha256 = this.#hasher.digest()
-    await this.#file.commit(await this.#placeFor(sha256))
+    await this.#file.commit(await this.#placeFor(sha256), this.#isDurable)
     return { sha256, sizeBytes }
   }
 
@@ -149,9 +156,9 @@ class OpenFile implements OpenBlob {
     return readFully(this.#handle, start, count)
   }
 
-  stream(start: number, end: number): Readable {
+  stream(start: number, end: number, chunkBytes = 256 << 10): Readable {
     this.#isStreaming = true
-    return this.#handle.createReadStream({ start, end: end - 1, highWaterMark: 256 << 10 })
+    return this.#handle.createReadStream({ start, end: end - 1, highWaterMark: chunkBytes })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,8 +11,8 @@ declare const txBrand: unique symbol
 export interface Tx {
   readonly [txBrand]: true
   run(sql: string, ...values: Value[] | [NamedValues]): RunResult
-  /** A statement of one column that changes rows (`INSERT … RETURNING id`). */
-  pluck<V>(sql: string): Statement<V>
+  /** The same for very many calls: what `run` does, without looking the statement up each time. */
+  runner(sql: string): (...values: Value[]) => RunResult
 }
 
 export interface RunResult {
@@ -44,13 +44,17 @@ export class Database implements Disposable {
   readonly #step: Disk['step']
   readonly #statements = new Map<string, Sqlite.Statement>()
   readonly #tx: Tx
+  #checkpoint: NodeJS.Immediate | null = null
 
   private constructor(sqlite: Sqlite.Database, step: Disk['step']) {
     this.#sqlite = sqlite
     this.#step = step
     this.#tx = {
       run: (sql, ...values) => this.#prepared(sql).run(...values),
-      pluck: (sql) => this.pluck(sql),
+      runner: (sql) => {
+        const statement = this.#prepared(sql)
+        return (...values) => statement.run(...values)
+      },
     } as Tx
   }
 
@@ -64,7 +68,7 @@ export class Database implements Disposable {
       sqlite.pragma('synchronous = FULL')
       sqlite.pragma('wal_autocheckpoint = 0')
       sqlite.pragma('foreign_keys = ON')
-      sqlite.pragma('cache_size = -32768')
+      sqlite.pragma('cache_size = -16384')
       sqlite.pragma('temp_store = MEMORY')
       migrate(sqlite, path)
     } catch (error) {
@@ -107,10 +111,13 @@ export class Database implements Disposable {
   }
 
   /**
-   * Runs `change` in one immediate transaction. What it returns is durable when `write` returns; if it throws,
-   * nothing happened. `keepLog` leaves the write-ahead log to a later call (batches of harmless rows).
+   * Runs `change` in one immediate transaction. What it did is durable when `write` returns; if it throws,
+   * nothing happened. A `preliminary` one (rows that do no harm if nothing refers to them) becomes durable with the
+   * next that is not: the write-ahead log is synced as a whole.
    */
-  write<T>(change: (tx: Tx) => T, options: { keepLog?: boolean } = {}): T {
+  write<T>(change: (tx: Tx) => T, options: { preliminary?: boolean } = {}): T {
+    const isPreliminary = options.preliminary === true
+    this.#sqlite.pragma(`synchronous = ${isPreliminary ? 'NORMAL' : 'FULL'}`)
     this.#step('begin')
     this.#sqlite.exec('BEGIN IMMEDIATE')
     let result: T
@@ -123,8 +130,16 @@ export class Database implements Disposable {
       throw unusable(this.#sqlite.name, error)
     }
     this.#step('committed')
-    if (!options.keepLog) this.#sqlite.pragma('wal_checkpoint(TRUNCATE)')
+    if (!isPreliminary) this.#checkpointSoon()
     return result
+  }
+
+  /** The commit is durable in the write-ahead log; moving it into the database can wait for a pause. */
+  #checkpointSoon(): void {
+    this.#checkpoint ??= setImmediate(() => {
+      this.#checkpoint = null
+      if (this.#sqlite.open) this.#sqlite.pragma('wal_checkpoint(TRUNCATE)')
+    })
   }
 
   /** Runs several reads on one state of the database. */
@@ -150,6 +165,7 @@ export class Database implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (this.#checkpoint !== null) clearImmediate(this.#checkpoint)
     this.#sqlite.close()
   }
 }

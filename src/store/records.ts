@@ -57,17 +57,18 @@ export class Records {
   /** Stores what is new of `stanzas`; their ids, in order. Rows that nothing refers to are harmless. */
   put(tx: Tx, stanzas: readonly PackageStanza[]): number[] {
     const find = this.#db.pluck<number>('SELECT id FROM record WHERE hash = ? AND kind = 1')
-    const insert = tx.pluck<number>(
+    const insert = tx.runner(
       `INSERT INTO record (kind, hash, name, version, architecture, source, source_version, path, size_bytes, sha256, text)
-       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash, kind) DO NOTHING RETURNING id`,
+       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash, kind) DO NOTHING`,
     )
     // New stanzas come in runs (a first adoption), known ones too (a daily update): try first what worked last.
     let isLikelyNew = false
     return stanzas.map((stanza) => {
-      const digest = hash('sha256', stanza.text, 'buffer')
+      // By way of a string, because short Buffers made from one share a block of memory.
+      const digest = Buffer.from(hash('sha256', stanza.text, 'latin1'), 'latin1')
       const known = isLikelyNew ? undefined : find.get(digest)
       if (known !== undefined) return known
-      const id = insert.get(
+      const { changes, lastInsertRowid } = insert(
         digest,
         stanza.name,
         stanza.version,
@@ -79,14 +80,22 @@ export class Records {
         sha256Bytes(stanza.sha256),
         stanza.text,
       )
-      isLikelyNew = id !== undefined
-      return id ?? find.get(digest)!
+      isLikelyNew = changes > 0
+      return isLikelyNew ? Number(lastInsertRowid) : find.get(digest)!
     })
   }
 
   text(id: number): Buffer {
     const text = this.#db.pluck<Uint8Array>('SELECT text FROM record WHERE id = ?').get(id)!
     return Buffer.from(text.buffer, text.byteOffset, text.byteLength)
+  }
+
+  /** The texts of many records, in their order. */
+  texts(ids: readonly number[]): Buffer[] {
+    return this.#db
+      .pluck<Uint8Array>('SELECT text FROM json_each(?) CROSS JOIN record ON record.id = json_each.value')
+      .all(JSON.stringify(ids))
+      .map((text) => Buffer.from(text.buffer, text.byteOffset, text.byteLength))
   }
 
   get(id: number): PackageRecord {

@@ -2,7 +2,7 @@
 // compressed forms can be used again.
 import { crc32 } from '../../lib/gzip.ts'
 
-/** One stanza as it is published, with its blank line. */
+/** One stanza as it is published, without the blank line after it. */
 export interface IndexEntry {
   readonly name: string
   readonly text: Buffer
@@ -29,18 +29,32 @@ export function* cutBlocks(entries: Iterable<IndexEntry>): Generator<RawBlock> {
   let lastName = ''
   for (const { name, text } of entries) {
     const isBorder = bytes >= minBytes && name !== lastName && isBorderName(name)
-    if (bytes > 0 && (isBorder || bytes + text.length > maxBytes)) {
-      yield { firstName, bytes: Buffer.concat(texts, bytes) }
+    if (bytes > 0 && (isBorder || bytes + text.length + 1 > maxBytes)) {
+      yield { firstName, bytes: join(texts, bytes) }
       texts = []
       bytes = 0
     }
     if (bytes === 0) firstName = name
     texts.push(text)
-    bytes += text.length
+    bytes += text.length + 1
     lastName = name
   }
-  if (bytes > 0) yield { firstName, bytes: Buffer.concat(texts, bytes) }
+  if (bytes > 0) yield { firstName, bytes: join(texts, bytes) }
 }
+
+/** The texts, each followed by a blank line. */
+function join(texts: readonly Buffer[], bytes: number): Buffer {
+  const joined = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const text of texts) {
+    joined.set(text, at)
+    at += text.length
+    joined[at++] = newline
+  }
+  return joined
+}
+
+const newline = 10
 
 function isBorderName(name: string): boolean {
   return (crc32(name) & borderMask) === 0

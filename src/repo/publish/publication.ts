@@ -40,6 +40,8 @@ export interface PublicationInput {
   readonly present: readonly PublicationFile[]
 }
 
+const textsAtATime = 256
+
 /** Null where the channel shows nothing of the suite. */
 export async function preparePublication(input: PublicationInput): Promise<PreparedPublication | null> {
   const { suite, indexes } = input
@@ -98,9 +100,11 @@ function* entriesOf(
   const view = store.views.find(channelId, index.id)
   const present = view === null ? [] : store.views.recordIds(view.id)
   const ids = afterChange(present, changes.get(index.id))
-  const blankLine = Buffer.from('\n')
-  for (const key of inIndexOrder(store.records.sortKeys(ids))) {
-    yield { name: key.name, text: Buffer.concat([withoutPhasing(store.records.text(key.id)), blankLine]) }
+  const keys = inIndexOrder(store.records.sortKeys(ids))
+  for (let at = 0; at < keys.length; at += textsAtATime) {
+    const some = keys.slice(at, at + textsAtATime)
+    const texts = store.records.texts(some.map((key) => key.id))
+    for (const [index, text] of texts.entries()) yield { name: some[index]!.name, text: withoutPhasing(text) }
   }
 }
 

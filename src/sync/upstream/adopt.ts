@@ -54,7 +54,7 @@ export interface AdoptInput extends ExamineInput {
   readonly actor: Actor
 }
 
-const batch = 4096
+const batch = 16_384
 
 export class Adopter {
   readonly #repo: Repo
@@ -233,7 +233,8 @@ export class Adopter {
     const put = (stanzas: ReturnType<PackagesReader['push']>) => {
       for (let at = 0; at < stanzas.length; at += batch) {
         const some = stanzas.slice(at, at + batch)
-        for (const id of store.db.write((tx) => store.records.put(tx, some), { keepLog: true })) ids.add(id)
+        for (const id of store.db.write((tx) => store.records.put(tx, some), { preliminary: true }))
+          ids.add(id)
       }
     }
     for await (const chunk of gather(this.#open(input, wanted, what))) {
@@ -260,7 +261,7 @@ export class Adopter {
       await using file = blob
       yield* unxz(await file.read(0, file.sizeBytes), wanted.plainBytes, what)
     } else {
-      yield* decompress(blob.stream(0, blob.sizeBytes), fetched.compression, wanted.plainBytes, what)
+      yield* decompress(blob.stream(0, blob.sizeBytes, 1 << 20), fetched.compression, wanted.plainBytes, what)
     }
   }
 
@@ -275,7 +276,7 @@ export class Adopter {
   }
 }
 
-/** Chunks of a megabyte or more, so that each transaction stores a good number of stanzas. */
+/** Chunks of some megabytes, so that each transaction stores a good number of stanzas. */
 async function* gather(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let chunks: Buffer[] = []
   let bytes = 0
@@ -283,7 +284,7 @@ async function* gather(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     chunks.push(chunk)
     bytes += chunk.length
     if (bytes >= 2 << 20) {
-      yield Buffer.concat(chunks, bytes)
+      yield chunks.length === 1 ? chunk : Buffer.concat(chunks, bytes)
       chunks = []
       bytes = 0
     }

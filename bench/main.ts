@@ -1,0 +1,50 @@
+// `npm run bench [-- ROW… --packages N]`: our figures beside those of Debian's own tools, on this machine, in one run.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { describeMachine } from './measure.ts'
+import { renderSection, type Section } from './report.ts'
+import { adoptRow } from './rows/adopt.ts'
+import { publishRow } from './rows/publish.ts'
+import { copyHostSuite, makeGpgKey, WebServer } from './upstream.ts'
+
+enableCompileCache()
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { packages: { type: 'string', default: '60000' } },
+})
+const rows = positionals.length > 0 ? positionals : ['adopt', 'publish']
+const folder = mkdtempSync(join(tmpdir(), 'uus-bench-'))
+const sections: Section[] = []
+
+function print(section: Section): void {
+  sections.push(section)
+  process.stdout.write(`${renderSection(section)}\n`)
+}
+
+process.stdout.write(
+  `${describeMachine()}\nRatios are of wall time, to our first line. Medians of 3 where it is quick.\n`,
+)
+try {
+  await using server = await WebServer.start(folder)
+  if (rows.includes('adopt')) {
+    const suite = await copyHostSuite(server)
+    if (suite === null)
+      process.stdout.write('\nadopt: left out, this host has no upstream that can be reached\n')
+    else print(await adoptRow(server, suite, folder))
+  }
+  if (rows.includes('publish')) {
+    print(await publishRow(server, makeGpgKey(folder), folder, Number(values.packages)))
+  }
+  const results = join(import.meta.dirname, 'results')
+  mkdirSync(results, { recursive: true })
+  const name = new Date().toISOString().replaceAll(':', '')
+  writeFileSync(
+    join(results, `${name}.json`),
+    JSON.stringify({ machine: describeMachine(), sections }, null, 2),
+  )
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

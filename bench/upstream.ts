@@ -1,0 +1,223 @@
+// Upstreams for the benchmark: one full suite, real or made, behind a web server on loopback.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { formatReleaseDate } from '../src/debian/date.ts'
+import { parseSourcesFile } from '../src/debian/sources-list.ts'
+import { hasProgram } from './measure.ts'
+
+/** nginx as upstream: what it costs is the same for everybody, and little. */
+export class WebServer implements AsyncDisposable {
+  readonly root: string
+  readonly url: string
+  readonly #child: ChildProcess
+
+  private constructor(root: string, url: string, child: ChildProcess) {
+    this.root = root
+    this.url = url
+    this.#child = child
+  }
+
+  static async start(folder: string): Promise<WebServer> {
+    if (!hasProgram('nginx')) throw new Error('the benchmark needs nginx: apt-get install nginx-light')
+    const root = join(folder, 'www')
+    mkdirSync(root, { recursive: true })
+    const port = await freePort()
+    const config = join(folder, 'nginx.conf')
+    writeFileSync(
+      config,
+      `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log; worker_processes 1;
+events {}
+http { access_log off; client_body_temp_path ${folder}/tmp; proxy_temp_path ${folder}/tmp; fastcgi_temp_path ${folder}/tmp;
+uwsgi_temp_path ${folder}/tmp; scgi_temp_path ${folder}/tmp; sendfile on;
+server { listen 127.0.0.1:${port}; root ${root}; } }`,
+    )
+    const child = spawn('nginx', ['-c', config, '-e', join(folder, 'nginx.log')], { stdio: 'ignore' })
+    const url = `http://127.0.0.1:${port}`
+    for (let tries = 0; tries < 50; tries++) {
+      if (
+        await fetch(url).then(
+          () => true,
+          () => false,
+        )
+      )
+        return new WebServer(root, url, child)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    child.kill()
+    throw new Error(`nginx did not start: ${readFileSync(join(folder, 'nginx.log'), 'utf8')}`)
+  }
+
+  write(path: string, body: Buffer | string): void {
+    const file = join(this.root, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, body)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const exited = new Promise((resolve) => this.#child.once('exit', resolve))
+    this.#child.kill()
+    await exited
+  }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+export interface Suite {
+  /** Below the web server's root. */
+  readonly archive: string
+  readonly name: string
+  readonly component: string
+  readonly architecture: string
+  readonly keyring: string
+  readonly packages: number
+  /** Some names, for peers that fetch what they list. */
+  readonly names: readonly string[]
+}
+
+/** Copies the indexes of this host's own main suite; null where it has none or cannot reach it. */
+export async function copyHostSuite(server: WebServer): Promise<Suite | null> {
+  const source = hostSource()
+  if (source === null) return null
+  const name = source.suites[0]!
+  const component = source.components[0]!
+  const base = `${source.uri.replace(/\/+$/, '')}/dists/${name}`
+  const release = await fetchBytes(`${base}/InRelease`)
+  if (release === null) return null
+  server.write(`real/dists/${name}/InRelease`, release)
+  const folder = `${component}/binary-amd64`
+  let packages: Buffer = Buffer.alloc(0)
+  for (const ending of ['gz', 'xz']) {
+    const index = await fetchBytes(`${base}/${folder}/Packages.${ending}`)
+    if (index === null) return null
+    const hash = createHash('sha256').update(index).digest('hex')
+    server.write(`real/dists/${name}/${folder}/Packages.${ending}`, index)
+    server.write(`real/dists/${name}/${folder}/by-hash/SHA256/${hash}`, index)
+    if (ending === 'gz') packages = index
+  }
+  const { gunzipSync } = await import('node:zlib')
+  const stanzas = gunzipSync(packages)
+    .toString('latin1')
+    .split('\n\n')
+    .filter((one) => one !== '')
+  const small = stanzas.filter((one) => /^Size: \d{1,5}$/m.test(one))
+  const step = Math.floor(small.length / 20)
+  const chosen = Array.from({ length: 20 }, (_, index) => small[index * step]!)
+  const field = (stanza: string, field: string) => new RegExp(`^${field}: (.*)$`, 'm').exec(stanza)![1]!
+  for (const stanza of chosen) {
+    const path = field(stanza, 'Filename')
+    const body = await fetchBytes(`${source.uri.replace(/\/+$/, '')}/${path}`)
+    if (body !== null) server.write(`real/${path}`, body)
+  }
+  return {
+    archive: 'real',
+    name,
+    component,
+    architecture: 'amd64',
+    keyring: source.keyring,
+    packages: stanzas.length,
+    names: chosen.map((stanza) => field(stanza, 'Package')),
+  }
+}
+
+function hostSource() {
+  for (const path of ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list.d/ubuntu.sources']) {
+    if (!existsSync(path)) continue
+    const [source] = parseSourcesFile(path, readFileSync(path, 'utf8')).sources
+    const keyring = source?.signedBy.paths[0]
+    if (source !== undefined && keyring !== undefined) return { ...source, keyring }
+  }
+  return null
+}
+
+async function fetchBytes(url: string): Promise<Buffer | null> {
+  const answer = await fetch(url).catch(() => null)
+  return answer?.ok ? Buffer.from(await answer.arrayBuffer()) : null
+}
+
+/** A gpg home with one key that can sign without a passphrase, and its public part as a keyring file. */
+export interface GpgKey {
+  readonly home: string
+  readonly keyring: string
+  readonly id: string
+}
+
+export function makeGpgKey(folder: string): GpgKey {
+  const home = join(folder, 'gnupg')
+  mkdirSync(home, { recursive: true, mode: 0o700 })
+  const gpg = (...arguments_: string[]) => {
+    const all = [
+      '--homedir',
+      home,
+      '--batch',
+      '--yes',
+      '--pinentry-mode',
+      'loopback',
+      '--passphrase',
+      '',
+      ...arguments_,
+    ]
+    const result = spawnSync('gpg', all)
+    if (result.status !== 0) throw new Error(result.stderr.toString())
+    return result.stdout.toString()
+  }
+  gpg('--quick-generate-key', 'bench', 'rsa4096', 'sign', 'never')
+  const id = /^fpr:+([0-9A-F]{40}):/m.exec(gpg('--with-colons', '--list-keys'))![1]!
+  const keyring = join(folder, 'bench.gpg')
+  gpg('--output', keyring, '--export', 'bench')
+  return { home, keyring, id }
+}
+
+/** Publishes stanzas as a signed suite. */
+export function writeSuite(
+  server: WebServer,
+  key: GpgKey,
+  archive: string,
+  name: string,
+  packages: Buffer,
+): void {
+  const index = gzipSync(packages)
+  const folder = 'main/binary-amd64'
+  const line = (path: string, data: Buffer) =>
+    ` ${createHash('sha256').update(data).digest('hex')} ${data.length} ${path}\n`
+  const release = `Origin: Bench
+Label: Bench
+Suite: ${name}
+Codename: ${name}
+Date: ${formatReleaseDate(Date.now() - 60_000)}
+Architectures: amd64
+Components: main
+SHA256:
+${line(`${folder}/Packages`, packages)}${line(`${folder}/Packages.gz`, index)}`
+  server.write(`${archive}/dists/${name}/${folder}/Packages.gz`, index)
+  const path = join(server.root, archive, 'dists', name, 'Release')
+  writeFileSync(path, release)
+  const options = [
+    '--homedir',
+    key.home,
+    '--batch',
+    '--yes',
+    '--pinentry-mode',
+    'loopback',
+    '--passphrase',
+    '',
+  ]
+  for (const [option, output] of [
+    ['--clearsign', 'InRelease'],
+    ['-ab', 'Release.gpg'],
+  ] as const) {
+    const result = spawnSync('gpg', [...options, option, '--output', join(dirname(path), output), path])
+    if (result.status !== 0) throw new Error(result.stderr.toString())
+  }
+}

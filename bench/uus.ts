@@ -1,0 +1,85 @@
+// Our own server under the stopwatch: this process is the server, the jobs process is forked as always.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { serve } from '../src/app.ts'
+import { readConfig } from '../src/config/config.ts'
+import type { Event } from '../src/lib/events.ts'
+import { type Measured, processFacts } from './measure.ts'
+
+const program = join(import.meta.dirname, '..', 'src', 'main.ts')
+
+export interface UusOptions {
+  readonly folder: string
+  readonly uri: string
+  readonly suite: string
+  readonly component: string
+  readonly keyring: string
+  readonly compression: string
+}
+
+export interface FirstRun {
+  /** From the first request to the committed view of `upstream`. */
+  readonly adopt: Measured
+  /** From there to the served head of `testing`. */
+  readonly publish: Measured
+}
+
+/** Starts a server on an empty data directory and times its first update. */
+export async function firstRun(options: UusOptions): Promise<FirstRun> {
+  mkdirSync(options.folder, { recursive: true })
+  const path = join(options.folder, 'config.yaml')
+  writeFileSync(
+    path,
+    `data: data
+listen: 127.0.0.1:0
+archives:
+  - {name: bench, uris: "${options.uri}", suites: ${options.suite}, components: ${options.component}, architectures: amd64, signed-by: ${options.keyring}, check-valid-until: false}
+channels:
+  testing: {from: upstream, compression: ${options.compression}}
+`,
+  )
+  const times = new Map<string, number>()
+  const cpu = new Map<string, number>()
+  let jobsPid = 0
+  const emit = (event: Event) => {
+    if (event.type === 'suite-failed') throw new Error(event.error.message)
+    if (event.type !== 'suite-adopted' && event.type !== 'snapshot') return
+    const name = event.type === 'snapshot' ? `snapshot ${event.channel}` : event.type
+    times.set(name, performance.now())
+    cpu.set(name, cpuSeconds(jobsPid))
+    if (event.type === 'suite-adopted') times.set('rss', processFacts(jobsPid).peakRssBytes)
+  }
+  const started = performance.now()
+  await using server = await serve({
+    config: readConfig(path),
+    configText: readFileSync(path, 'utf8'),
+    program,
+    log: (_level, message) => process.stderr.write(`${message}\n`),
+    emit,
+  })
+  void started
+  const begin = performance.now()
+  jobsPid = server.jobsPid!
+  const cpuBegin = cpuSeconds(jobsPid)
+  await server.settled
+  const adopted = times.get('suite-adopted')!
+  const published = times.get('snapshot testing')!
+  return {
+    adopt: {
+      wallSeconds: (adopted - begin) / 1000,
+      cpuSeconds: cpu.get('suite-adopted')! - cpuBegin,
+      peakRssBytes: times.get('rss')!,
+    },
+    publish: {
+      wallSeconds: (published - adopted) / 1000,
+      cpuSeconds: cpu.get('snapshot testing')! - cpu.get('suite-adopted')!,
+      peakRssBytes: processFacts(jobsPid).peakRssBytes,
+    },
+  }
+}
+
+/** Of both processes. */
+function cpuSeconds(jobsPid: number): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6 + (jobsPid === 0 ? 0 : processFacts(jobsPid).cpuSeconds)
+}

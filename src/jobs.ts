@@ -1,0 +1,87 @@
+// The composition root of the jobs process: the writing half. It loads nothing that speaks to a network.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { JobsContext } from './actions/action.ts'
+import { upstreamArchive } from './actions/upstream-archive.ts'
+import type { Config } from './config/config.ts'
+import { type Clock, systemClock } from './lib/clock.ts'
+import { type Disk, RealDisk } from './lib/disk.ts'
+import { UusError } from './lib/errors.ts'
+import { Committer } from './repo/commit.ts'
+import { configure, republishOutdated } from './repo/configure.ts'
+import type { Repo } from './repo/repo.ts'
+import { SigningKeys } from './repo/signing-keys.ts'
+import type { Actor } from './store/audit.ts'
+import { Blobs } from './store/blobs.ts'
+import { takeLock } from './store/lock.ts'
+import { Store } from './store/store.ts'
+import { Adopter } from './sync/upstream/adopt.ts'
+
+/** Where things lie in the data directory; docs/format.md describes them. */
+export function dataPaths(dataFolder: string) {
+  return {
+    catalogue: join(dataFolder, 'catalogue.db'),
+    /** Held by whoever owns the directory. */
+    lock: join(dataFolder, 'lock.db'),
+    /** Held by the process that writes the catalogue. */
+    writerLock: join(dataFolder, 'writer.lock'),
+    socket: join(dataFolder, 'uus.sock'),
+    keys: join(dataFolder, 'keys'),
+    pool: join(dataFolder, 'pool'),
+    published: join(dataFolder, 'published'),
+    incoming: join(dataFolder, 'incoming'),
+  }
+}
+
+/** Makes the data directory; DATA_UNUSABLE where that cannot be. */
+export function makeDataFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o755 })
+  } catch (error) {
+    throw new UusError(
+      'DATA_UNUSABLE',
+      `Cannot make the data directory ${path}: ${(error as Error).message}`,
+      {
+        cause: error,
+        hint: 'Name another with "data" in the configuration (--data of "uus init"), or run as a user that may write there',
+      },
+    )
+  }
+}
+
+/** Who acts when nobody asked. */
+export const system: Actor = { name: 'uus', via: 'schedule' }
+
+/** The writing half: the catalogue, the generated files, the private keys. One at a time per data directory. */
+export async function openJobs(
+  config: Config,
+  disk: Disk = new RealDisk(),
+  clock: Clock = systemClock,
+): Promise<JobsContext & Disposable> {
+  const paths = dataPaths(config.dataFolder)
+  makeDataFolder(config.dataFolder)
+  const resources = new DisposableStack()
+  try {
+    resources.use(takeLock(paths.writerLock, 'the jobs process', 15_000))
+    const store = resources.use(Store.openWriter(paths.catalogue, disk))
+    const files = new Blobs(paths.published, disk)
+    await files.prepare()
+    const keys = new SigningKeys(paths.keys, disk, store.keys)
+    const repo: Repo = {
+      store,
+      committer: new Committer(store, files, keys, clock, config.channels),
+      clock,
+      channels: config.channels,
+      packages: new Blobs(paths.pool, disk),
+    }
+    await configure(repo, keys, config.archives, system)
+    await republishOutdated(repo, system, () => {})
+    const archives = config.archives.map((archive) => upstreamArchive(archive, config))
+    const adopter = new Adopter(repo, new Blobs(paths.incoming, disk, { transient: true }), archives)
+    const owned = resources.move()
+    return { config, repo, adopter, [Symbol.dispose]: () => owned.dispose() }
+  } catch (error) {
+    resources.dispose()
+    throw error
+  }
+}
