@@ -17,7 +17,7 @@ const words =
 /** Writes package number `number` below `folder`; the stanza is some 900 bytes, like real ones. */
 export function writeDeb(folder: string, number: number, version: string): Deb {
   const name = `pkg-${createHash('sha256').update(String(number)).digest('hex').slice(0, 8)}-${number}`
-  const long = Array.from({ length: 60 }, (_, index) => words[(number * 7 + index * 13) % words.length]).join(
+  const long = Array.from({ length: 34 }, (_, index) => words[(number * 7 + index * 13) % words.length]).join(
     ' ',
   )
   const depends = Array.from(

@@ -62,9 +62,6 @@ export class EventPrinter {
         ].join('\n')
       case 'note':
         return event.message
-      case 'published':
-      case 'committed':
-        return null
     }
   }
 

@@ -72,7 +72,7 @@ function withFlags(config: Config, flags: ServeFlags): Config {
 
 /** Progress is for people; everything else goes into the log. */
 function logEvent(log: Log, event: Event): void {
-  if (event.type === 'fetch-progress' || event.type === 'committed') return
+  if (event.type === 'fetch-progress') return
   const { type, ...fields } = event
   log(type === 'suite-failed' || type === 'alarm' ? 'warn' : 'info', type, fields)
 }

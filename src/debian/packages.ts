@@ -210,12 +210,6 @@ function isBlank(text: string, at: number, end: number): boolean {
   return true
 }
 
-/** One field of a stanza's text, for the few that are looked at rarely; undefined if it is not there. */
-export function fieldOf(text: Uint8Array, name: string): string | undefined {
-  const stanza = Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString()
-  return new RegExp(`^${name}:[ \\t]*(.*)$`, 'im').exec(stanza)?.[1]
-}
-
 /**
  * The stanza as a channel publishes it: without `Phased-Update-Percentage`, because the channel is the ring
  * and a second lottery on the client would keep testers from what they test.

@@ -1,6 +1,6 @@
 // Release files: what an archive says of a suite, and what a channel says of its own.
 // Fields: wiki.debian.org/DebianRepository/Format and apt's debmetaindex.cc; both real dialects parse.
-import { asSha256, type Sha256 } from '../lib/digest.ts'
+import type { Sha256 } from '../lib/digest.ts'
 import { MalformedError } from '../lib/errors.ts'
 import { isSafePath } from '../lib/safe-path.ts'
 import { parseReleaseDate } from './date.ts'
@@ -188,9 +188,4 @@ export function renderRelease(
     `Snapshots: ${envelope.snapshots}\n`,
   ]
   return `${body.slice(0, list)}${dates.join('')}${body.slice(list)}`
-}
-
-/** Checks a digest from outside; null where the file is listed under SHA512 only. */
-export function sha256Of(file: ReleaseFile): Sha256 | null {
-  return file.algorithm === 'SHA256' ? asSha256(file.digest) : null
 }

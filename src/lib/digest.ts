@@ -43,5 +43,3 @@ export class Hasher {
     return this.#hash.digest('hex') as Sha256
   }
 }
-
-export const emptySha256 = sha256('')

@@ -16,8 +16,6 @@ export type Event =
       entered: number
       left: number
     }
-  | { type: 'published'; channel: string; archive: string; suite: string; sizeBytes: number }
-  | { type: 'committed' }
   | { type: 'alarm'; key: string; message: string; hint?: string }
   | { type: 'note'; message: string }
 

@@ -30,25 +30,6 @@ export function formatDuration(seconds: number): string {
   return parts.join(' ') || '0s'
 }
 
-const sizeUnits: Record<string, number> = {
-  B: 1,
-  kB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  TB: 1e12,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-  TiB: 1024 ** 4,
-}
-
-/** `10GiB`, `500MB`, `4096` → bytes; null if it is not a size. */
-export function parseSize(text: string): number | null {
-  const match = /^(\d+(?:\.\d+)?)\s*([kKMGT]i?B|B)?$/.exec(text)
-  const unit = sizeUnits[match?.[2] ?? 'B']
-  return match === null || unit === undefined ? null : Math.round(Number(match[1]) * unit)
-}
-
 /** Bytes for a person: `12.1 MB`. */
 export function formatSize(bytes: number): string {
   let value = bytes
@@ -67,15 +48,6 @@ export function formatIso(ms: number): string {
 /** Milliseconds → apt's snapshot id, `20261123T170547Z`. */
 export function formatSnapshotId(ms: number): string {
   return formatIso(ms).replace(/[-:]/g, '')
-}
-
-/** A snapshot id → milliseconds; null if it is none. */
-export function parseSnapshotId(id: string): number | null {
-  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(id)
-  if (match === null) return null
-  const [, year, month, day, hour, minute, second] = match
-  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
-  return Number.isNaN(ms) || formatSnapshotId(ms) !== id ? null : ms
 }
 
 /** `3h ago`, `in 2d 4h`, `just now`, relative to `now` (both in milliseconds). */

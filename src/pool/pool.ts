@@ -45,12 +45,6 @@ export class Pool {
     }
   }
 
-  /** Waits until the file is here; throws what kept it away. */
-  async obtain(file: WantedFile, urls: readonly string[], fetchFrom: FetchFrom): Promise<void> {
-    if ((await this.#blobs.sizeOf(file.sha256)) !== null) return
-    await this.#join(file, urls, fetchFrom).landed
-  }
-
   #join(file: WantedFile, urls: readonly string[], fetchFrom: FetchFrom): Flight {
     const known = this.#flights.get(file.sha256)
     if (known !== undefined) return known

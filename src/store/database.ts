@@ -34,6 +34,7 @@ export interface Statement<R> {
 
 const migrationsFolder = join(import.meta.dirname, 'migrations')
 const busyTimeoutMs = 10_000
+const checkpointDelayMs = 3000
 
 /**
  * One connection. Methods are synchronous; a transaction cannot contain an `await`. There is one writing
@@ -44,7 +45,7 @@ export class Database implements Disposable {
   readonly #step: Disk['step']
   readonly #statements = new Map<string, Sqlite.Statement>()
   readonly #tx: Tx
-  #checkpoint: NodeJS.Immediate | null = null
+  #checkpoint: NodeJS.Timeout | null = null
 
   private constructor(sqlite: Sqlite.Database, step: Disk['step']) {
     this.#sqlite = sqlite
@@ -136,10 +137,12 @@ export class Database implements Disposable {
 
   /** The commit is durable in the write-ahead log; moving it into the database can wait for a pause. */
   #checkpointSoon(): void {
-    this.#checkpoint ??= setImmediate(() => {
+    if (this.#checkpoint !== null) return
+    this.#checkpoint = setTimeout(() => {
       this.#checkpoint = null
-      if (this.#sqlite.open) this.#sqlite.pragma('wal_checkpoint(TRUNCATE)')
-    })
+      this.#sqlite.pragma('wal_checkpoint(TRUNCATE)')
+    }, checkpointDelayMs)
+    this.#checkpoint.unref()
   }
 
   /** Runs several reads on one state of the database. */
@@ -165,7 +168,7 @@ export class Database implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#checkpoint !== null) clearImmediate(this.#checkpoint)
+    if (this.#checkpoint !== null) clearTimeout(this.#checkpoint)
     this.#sqlite.close()
   }
 }

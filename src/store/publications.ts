@@ -262,13 +262,6 @@ export class Publications {
       .get(sha256Bytes(rawSha256), encoder)
     return row === undefined ? null : toBlock(row)
   }
-
-  blocksOf(fileSha256: Sha256): StoredBlock[] {
-    return this.#db
-      .prepare<BlockRow>('SELECT * FROM block WHERE file_sha256 = ? ORDER BY ordinal')
-      .all(sha256Bytes(fileSha256))
-      .map(toBlock)
-  }
 }
 
 function toBlock(row: BlockRow): StoredBlock {

@@ -1,5 +1,5 @@
 // Public keys that an archive's signatures are held against, read from the files `signed-by` names.
-import { type Key, readKey, readKeys } from 'openpgp'
+import { type Key, readKeys } from 'openpgp'
 import { TrustError } from '../lib/errors.ts'
 
 /** The keys of one archive. */
@@ -60,9 +60,4 @@ async function readKeyFile({ path, bytes }: KeyFile): Promise<Key[]> {
 /** 40 upper-case hex digits, as people compare them. */
 export function fingerprintOf(key: Key): string {
   return key.getFingerprint().toUpperCase()
-}
-
-/** One armored public key, for messages and tests. */
-export async function readPublicKey(armored: string): Promise<Key> {
-  return readKey({ armoredKey: armored })
 }
