@@ -247,11 +247,19 @@ function translate(url: string, error: unknown): unknown {
   const code = systemCode(error) ?? ''
   const isOurs = error instanceof RequestError || code in reasons || code.startsWith('ERR_')
   if (!isOurs) return error
-  const why = reasons[code] ?? (error as Error).message
+  const isTls = /CERT|ISSUER|LEAF|SSL|TLS/.test(code)
+  const why = reasons[code] ?? (isTls ? tlsReason(error as Error) : (error as Error).message)
   return new UpstreamError('UPSTREAM_UNREACHABLE', url, `${name} cannot be reached: ${why}`, {
     cause: error,
-    hint: 'Check the address and this host\'s network, or set "upstream-proxy"',
+    hint: isTls
+      ? 'Check "ca" (whom to trust), "client-certificate" and "client-key", and this host\'s clock'
+      : 'Check the address and this host\'s network, or set "upstream-proxy"',
   })
+}
+
+/** OpenSSL's `40…:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:…` as its reason. */
+function tlsReason({ message }: Error): string {
+  return /:error:[^:]*:[^:]*:[^:]*:([^:]+):/.exec(message)?.[1] ?? message
 }
 
 /** A URL without its user and password, for messages and logs. */

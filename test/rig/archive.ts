@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,6 +64,7 @@ interface Served {
 
 export class FakeArchive implements AsyncDisposable {
   readonly #server: Server
+  readonly #scheme: 'http' | 'https'
   readonly #folder: string
   readonly #files = new Map<string, Served>()
   readonly #lies: { pattern: RegExp; lie: Lie; times: number }[] = []
@@ -75,29 +77,39 @@ export class FakeArchive implements AsyncDisposable {
   isConditional = true
   #modified = Date.UTC(2026, 0, 1)
 
-  private constructor(server: Server, folder: string, signer: Signer, keyring: string, fingerprint: string) {
+  private constructor(
+    server: Server,
+    scheme: 'http' | 'https',
+    folder: string,
+    signer: Signer,
+    keyring: string,
+    fingerprint: string,
+  ) {
     this.#server = server
+    this.#scheme = scheme
     this.#folder = folder
     this.#signer = signer
     this.keyring = keyring
     this.fingerprint = fingerprint
   }
 
-  static async start(): Promise<FakeArchive> {
+  /** With `tls` over HTTPS. */
+  static async start(tls?: ServerOptions): Promise<FakeArchive> {
     const folder = mkdtempSync(join(tmpdir(), 'uus-archive-'))
     const key = await makeSigningKey('test archive', 'ed25519', Date.UTC(2026, 0, 2))
     const keyring = join(folder, 'archive.asc')
     writeFileSync(keyring, key.publicKey)
-    const server = createServer()
+    const server = tls === undefined ? createServer() : createTlsServer(tls)
+    const scheme = tls === undefined ? 'http' : 'https'
     const signer = await Signer.fromArmored([key.privateKey], 'test archive')
-    const archive = new FakeArchive(server, folder, signer, keyring, key.fingerprint)
+    const archive = new FakeArchive(server, scheme, folder, signer, keyring, key.fingerprint)
     server.on('request', (request, response) => void archive.#answer(request, response))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     return archive
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/debian`
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}/debian`
   }
 
   /** From now on signs with another key; its keyring file. */

@@ -1,0 +1,69 @@
+// Archives behind TLS, as vendors and Ubuntu Pro have them: a CA of one's own, and certificates of clients.
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { FakeArchive } from './rig/archive.ts'
+import { aPackage } from './rig/packages.ts'
+import { needs, run } from './rig/programs.ts'
+import { Rig } from './rig/rig.ts'
+
+async function openssl(...words: string[]): Promise<void> {
+  const { status, output } = await run('openssl', words)
+  assert.equal(status, 0, output)
+}
+
+/** A CA, a server certificate for 127.0.0.1 and a client certificate, as PEM files of one folder. */
+async function makeCertificates(folder: string): Promise<(name: string) => string> {
+  const at = (name: string) => join(folder, name)
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  const caOptions = ['-x509', '-subj', '/CN=test CA', '-keyout', at('ca.key'), '-out', at('ca.pem')]
+  await openssl('req', ...newKey, ...caOptions)
+  writeFileSync(at('san'), 'subjectAltName=IP:127.0.0.1\n')
+  for (const name of ['server', 'client']) {
+    const request = ['-subj', `/CN=${name}`, '-keyout', at(`${name}.key`), '-out', at(`${name}.csr`)]
+    await openssl('req', ...newKey, ...request)
+    const signing = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-extfile', at('san')]
+    await openssl('x509', '-req', '-in', at(`${name}.csr`), ...signing, '-out', at(`${name}.pem`))
+  }
+  return at
+}
+
+test('an archive behind TLS with a CA of its own and client certificates', needs('openssl'), async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'uus-tls-'))
+  try {
+    const at = await makeCertificates(folder)
+    await using archive = await FakeArchive.start({
+      key: readFileSync(at('server.key')),
+      cert: readFileSync(at('server.pem')),
+      ca: readFileSync(at('ca.pem')),
+      requestCert: true,
+      rejectUnauthorized: true,
+    })
+    const bash = aPackage({ name: 'bash', version: '5.1' })
+    await archive.publish('stable', { components: { main: { amd64: [bash] } } })
+
+    const update = async (more: readonly string[]) => {
+      await using rig = await Rig.open({ archives: [{ archive, more }] })
+      const [item] = (await rig.update()).items
+      return { item, stanzas: rig.stanzas('testing', 'bash').length }
+    }
+    const trusting = [`ca: ${at('ca.pem')}`]
+    const showing = [`client-certificate: ${at('client.pem')}`, `client-key: ${at('client.key')}`]
+
+    const unknownCa = await update(showing)
+    assert.equal(unknownCa.item?.error?.code, 'UPSTREAM_UNREACHABLE')
+    assert.match(unknownCa.item?.error?.message ?? '', /self-signed certificate/)
+    assert.match(unknownCa.item?.error?.hint ?? '', /"ca"/)
+    const anonymous = await update(trusting)
+    assert.match(anonymous.item?.error?.message ?? '', /cannot be reached: .*certificate required$/)
+    const both = await update([...trusting, ...showing])
+    assert.equal(both.item?.error, null)
+    assert.equal(both.stanzas, 1)
+    const absent = await update([`ca: ${at('nowhere.pem')}`])
+    assert.match(absent.item?.error?.message ?? '', /nowhere\.pem/)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
