@@ -7,15 +7,20 @@ import { parseArgs } from 'node:util'
 import { describeMachine } from './measure.ts'
 import { renderSection, type Section } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
+import { changeRows } from './rows/change.ts'
 import { publishRow } from './rows/publish.ts'
 import { copyHostSuite, makeGpgKey, WebServer } from './upstream.ts'
 
 enableCompileCache()
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { packages: { type: 'string', default: '60000' } },
+  options: {
+    packages: { type: 'string', default: '60000' },
+    /** Of the suites that change. */
+    sizes: { type: 'string', default: '1000,10000,60000' },
+  },
 })
-const rows = positionals.length > 0 ? positionals : ['adopt', 'publish']
+const rows = positionals.length > 0 ? positionals : ['adopt', 'publish', 'change']
 const folder = mkdtempSync(join(tmpdir(), 'uus-bench-'))
 const sections: Section[] = []
 
@@ -37,6 +42,11 @@ try {
   }
   if (rows.includes('publish')) {
     print(await publishRow(server, makeGpgKey(folder), folder, Number(values.packages)))
+  }
+  if (rows.includes('change')) {
+    const sizes = values.sizes.split(',').map(Number)
+    const { sections: changed } = await changeRows(server, makeGpgKey(folder), folder, sizes)
+    for (const section of changed) print(section)
   }
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })

@@ -1,7 +1,7 @@
 // Our own server under the stopwatch: this process is the server, the jobs process is forked as always.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { serve } from '../src/app.ts'
+import { callAction, type RunningServer, serve } from '../src/app.ts'
 import { readConfig } from '../src/config/config.ts'
 import type { Event } from '../src/lib/events.ts'
 import { type Measured, processFacts } from './measure.ts'
@@ -30,13 +30,7 @@ export async function firstRun(options: UusOptions): Promise<FirstRun> {
   const path = join(options.folder, 'config.yaml')
   writeFileSync(
     path,
-    `data: data
-listen: 127.0.0.1:0
-archives:
-  - {name: bench, uris: "${options.uri}", suites: ${options.suite}, components: ${options.component}, architectures: amd64, signed-by: ${options.keyring}, check-valid-until: false}
-channels:
-  testing: {from: upstream, compression: ${options.compression}}
-`,
+    configText({ ...options, channels: `{testing: {from: upstream, compression: ${options.compression}}}` }),
   )
   const times = new Map<string, number>()
   const cpu = new Map<string, number>()
@@ -76,6 +70,67 @@ channels:
       peakRssBytes: processFacts(jobsPid).peakRssBytes,
     },
   }
+}
+
+export interface BenchServerOptions extends Omit<UusOptions, 'compression'> {
+  /** The `channels:` value, as YAML in one line. */
+  readonly channels: string
+}
+
+/** A running server that takes calls as from the command line. */
+export class BenchServer implements AsyncDisposable {
+  readonly #server: RunningServer
+
+  private constructor(server: RunningServer) {
+    this.#server = server
+  }
+
+  /** Resolves when the first update is done. */
+  static async start(options: BenchServerOptions): Promise<BenchServer> {
+    mkdirSync(options.folder, { recursive: true })
+    const path = join(options.folder, 'config.yaml')
+    writeFileSync(path, configText(options))
+    const server = await serve({
+      config: readConfig(path),
+      configText: readFileSync(path, 'utf8'),
+      program,
+      log: (_level, message) => process.stderr.write(`${message}\n`),
+      emit: () => {},
+    })
+    await server.settled
+    return new BenchServer(server)
+  }
+
+  call(verb: string, input: unknown = {}): Promise<unknown> {
+    const actor = { name: 'bench', via: 'cli' } as const
+    return callAction(this.#server.config, verb, input, actor, () => {})
+  }
+
+  /** What both processes take for something. */
+  async measure(act: () => Promise<unknown>): Promise<Measured> {
+    const jobsPid = this.#server.jobsPid!
+    const began = performance.now()
+    const cpuBegan = cpuSeconds(jobsPid)
+    await act()
+    return {
+      wallSeconds: (performance.now() - began) / 1000,
+      cpuSeconds: cpuSeconds(jobsPid) - cpuBegan,
+      peakRssBytes: processFacts(jobsPid).peakRssBytes,
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#server[Symbol.asyncDispose]() as Promise<void>
+  }
+}
+
+function configText({ uri, suite, component, keyring, channels }: BenchServerOptions): string {
+  return `data: data
+listen: 127.0.0.1:0
+archives:
+  - {name: bench, uris: "${uri}", suites: ${suite}, components: ${component}, architectures: amd64, signed-by: ${keyring}, check-valid-until: false}
+channels: ${channels}
+`
 }
 
 /** Of both processes. */

@@ -33,6 +33,7 @@ import { Fetcher } from './pool/fetcher.ts'
 import type { WantedFile } from './pool/flight.ts'
 import { Pool } from './pool/pool.ts'
 import { createHandler } from './proxy/handler.ts'
+import { GeneratedFiles } from './repo/publish/assemble.ts'
 import { loadPublished, type Published } from './repo/published.ts'
 import type { Actor } from './store/audit.ts'
 import { Blobs } from './store/blobs.ts'
@@ -48,7 +49,7 @@ export interface NetworkSide extends AsyncDisposable {
   readonly pool: Pool
   readonly fetcher: Fetcher
   readonly packages: Blobs
-  readonly generated: Blobs
+  readonly generated: GeneratedFiles
   readonly reader: Store
   /** Takes over what was committed since. */
   reload(): void
@@ -88,7 +89,7 @@ async function openNetworkSide(
     pool,
     fetcher,
     packages,
-    generated: new Blobs(paths.published, disk),
+    generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
     reader,
     reload: () => {
       published = load()

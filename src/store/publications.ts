@@ -39,23 +39,6 @@ export interface Head {
   readonly signedBy: string
 }
 
-/** One block of a compressed index, as the next publication finds it. */
-export interface Block {
-  readonly encoder: string
-  readonly rawSha256: Sha256
-  readonly rawBytes: number
-  readonly crc32: number
-  readonly start: number
-  readonly bytes: number
-  /** For xz: without the padding; else the same. */
-  readonly unpaddedBytes: number
-  readonly firstName: string
-}
-
-export interface StoredBlock extends Block {
-  readonly fileSha256: Sha256
-}
-
 interface FileRow {
   path: string
   sha256: Uint8Array
@@ -70,18 +53,6 @@ interface HeadRow {
   date: number
   valid_until: number | null
   signed_by: string
-}
-
-interface BlockRow {
-  file_sha256: Uint8Array
-  encoder: string
-  raw_sha256: Uint8Array
-  raw_bytes: number
-  crc32: number
-  start: number
-  bytes: number
-  unpadded_bytes: number
-  first_name: string
 }
 
 export class Publications {
@@ -232,48 +203,5 @@ export class Publications {
       )
       .all(channelId, revision)
       .map((row) => ({ suiteId: row.suite_id, publicationId: row.publication_id }))
-  }
-
-  addBlocks(tx: Tx, fileSha256: Sha256, blocks: readonly Block[]): void {
-    const file = sha256Bytes(fileSha256)
-    for (const [ordinal, block] of blocks.entries()) {
-      tx.run(
-        `INSERT INTO block (file_sha256, ordinal, encoder, raw_sha256, raw_bytes, crc32, start, bytes,
-           unpadded_bytes, first_name)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-        file,
-        ordinal,
-        block.encoder,
-        sha256Bytes(block.rawSha256),
-        block.rawBytes,
-        block.crc32,
-        block.start,
-        block.bytes,
-        block.unpaddedBytes,
-        block.firstName,
-      )
-    }
-  }
-
-  /** A packed form of a raw block, made earlier by the same encoder. */
-  findBlock(rawSha256: Sha256, encoder: string): StoredBlock | null {
-    const row = this.#db
-      .prepare<BlockRow>('SELECT * FROM block WHERE raw_sha256 = ? AND encoder = ? LIMIT 1')
-      .get(sha256Bytes(rawSha256), encoder)
-    return row === undefined ? null : toBlock(row)
-  }
-}
-
-function toBlock(row: BlockRow): StoredBlock {
-  return {
-    fileSha256: sha256FromBytes(row.file_sha256),
-    encoder: row.encoder,
-    rawSha256: sha256FromBytes(row.raw_sha256),
-    rawBytes: row.raw_bytes,
-    crc32: row.crc32,
-    start: row.start,
-    bytes: row.bytes,
-    unpaddedBytes: row.unpadded_bytes,
-    firstName: row.first_name,
   }
 }

@@ -4,6 +4,10 @@ import type { PackageStanza } from '../debian/packages.ts'
 import { type Sha256, sha256Bytes, sha256FromBytes } from '../lib/digest.ts'
 import type { Database, Tx } from './database.ts'
 
+/** What records can be; the numbers are those of the database. */
+export const recordKinds = { package: 1 } as const
+export type RecordKind = (typeof recordKinds)[keyof typeof recordKinds]
+
 /** A package stanza without its text. */
 export interface PackageRecord {
   readonly id: number
@@ -106,8 +110,28 @@ export class Records {
   sortKeys(ids: readonly number[]): SortKey[] {
     return this.#db
       .prepare<SortKey>(
-        `SELECT record.id, record.name, record.version, record.sha256
+        `SELECT record.id, record.name, record.version, record.hash
          FROM json_each(?) CROSS JOIN record ON record.id = json_each.value`,
+      )
+      .all(JSON.stringify(ids))
+  }
+
+  /** Many records with what they are sorted by and their text. */
+  rendered(ids: readonly number[]): RenderedRecord[] {
+    return this.#db
+      .prepare<RenderedRecord>(
+        `SELECT record.id, record.name, record.version, record.hash, record.text
+         FROM json_each(?) CROSS JOIN record ON record.id = json_each.value`,
+      )
+      .all(JSON.stringify(ids))
+  }
+
+  /** The distinct names of records, sorted by bytes. */
+  names(ids: readonly number[]): string[] {
+    return this.#db
+      .pluck<string>(
+        `SELECT DISTINCT record.name FROM json_each(?) CROSS JOIN record ON record.id = json_each.value
+         ORDER BY record.name`,
       )
       .all(JSON.stringify(ids))
   }
@@ -117,5 +141,10 @@ export interface SortKey {
   readonly id: number
   readonly name: string
   readonly version: string
-  readonly sha256: Uint8Array
+  /** SHA-256 of the text. */
+  readonly hash: Uint8Array
+}
+
+export interface RenderedRecord extends SortKey {
+  readonly text: Uint8Array
 }

@@ -11,6 +11,7 @@ import { PoolFiles } from './pool-files.ts'
 import { Publications } from './publications.ts'
 import { Records } from './records.ts'
 import { Settings } from './settings.ts'
+import { Texts } from './texts.ts'
 import { Views } from './views.ts'
 
 export class Store implements Disposable {
@@ -20,6 +21,7 @@ export class Store implements Disposable {
   readonly channels: Channels
   readonly views: Views
   readonly publications: Publications
+  readonly texts: Texts
   readonly poolFiles: PoolFiles
   readonly decisions: Decisions
   readonly keys: Keys
@@ -34,6 +36,7 @@ export class Store implements Disposable {
     this.channels = new Channels(db)
     this.views = new Views(db)
     this.publications = new Publications(db)
+    this.texts = new Texts(db)
     this.poolFiles = new PoolFiles(db)
     this.decisions = new Decisions(db)
     this.keys = new Keys(db)

@@ -1,6 +1,14 @@
 // Views: which stanzas a channel shows of an index, by revision.
 import type { Database, Tx } from './database.ts'
-import { type PackageRecord, type RecordRow, recordColumns, toRecord } from './records.ts'
+import {
+  type PackageRecord,
+  type RecordKind,
+  type RecordRow,
+  type RenderedRecord,
+  recordColumns,
+  recordKinds,
+  toRecord,
+} from './records.ts'
 
 export interface View {
   readonly id: number
@@ -27,6 +35,9 @@ export interface ViewChange {
   readonly enter: readonly number[]
   readonly leave: readonly number[]
 }
+
+/** Names are ASCII. */
+const afterAllNames = '\u{10ffff}'
 
 /** A revision that all present members are visible at. */
 export const now = Number.MAX_SAFE_INTEGER
@@ -115,6 +126,22 @@ export class Views {
       .all(viewId, revision, revision)
   }
 
+  /** The records visible now with a name from `from` on, and before `to` (null: no border), with their texts. */
+  renderedBetween(
+    viewId: number,
+    kind: RecordKind,
+    from: string | null,
+    to: string | null,
+  ): RenderedRecord[] {
+    return this.#db
+      .prepare<RenderedRecord>(
+        `SELECT record.id, record.name, record.version, record.hash, record.text
+         FROM record CROSS JOIN member ON member.view_id = ? AND member.record_id = record.id AND member.until IS NULL
+         WHERE record.kind = ? AND record.name >= ? AND record.name < ?`,
+      )
+      .all(viewId, kind, from ?? '', to ?? afterAllNames)
+  }
+
   count(viewId: number, revision: number = now): number {
     return this.#db
       .pluck<number>(`SELECT count(*) FROM member WHERE view_id = ? AND ${isVisible}`)
@@ -151,8 +178,8 @@ export class Views {
   /** All stanzas of a binary package that a channel shows, in all archives and releases. */
   byName(channelId: number, name: string, revision: number = now): Placed[] {
     return this.#db
-      .prepare<PlacedRow>(`${placed} AND record.name = ?`)
-      .all(channelId, revision, revision, name)
+      .prepare<PlacedRow>(`${placed} AND record.kind = ? AND record.name = ?`)
+      .all(channelId, revision, revision, recordKinds.package, name)
       .map(toPlaced)
   }
 
@@ -181,7 +208,7 @@ export class Views {
            CROSS JOIN suite_index ON suite_index.id = view.index_id AND suite_index.dropped_at IS NULL
            CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.release = ?
            CROSS JOIN member ON member.view_id = view.id AND member.record_id = twin.id
-           WHERE twin.name = asked.name AND twin.sha256 = asked.sha256 AND member.until IS NULL)`,
+           WHERE twin.kind = asked.kind AND twin.name = asked.name AND twin.sha256 = asked.sha256 AND member.until IS NULL)`,
       )
       .all(JSON.stringify(recordIds), channelId, release)
   }
@@ -202,7 +229,7 @@ export class Views {
       .prepare<{ source: string; version: string }>(
         `SELECT DISTINCT mine.source, mine.source_version AS version
          FROM json_each(?) CROSS JOIN record AS mine ON mine.id = json_each.value
-         CROSS JOIN record AS theirs ON theirs.name = mine.name AND theirs.version = mine.version
+         CROSS JOIN record AS theirs ON theirs.kind = mine.kind AND theirs.name = mine.name AND theirs.version = mine.version
            AND theirs.architecture = mine.architecture AND theirs.sha256 <> mine.sha256
          CROSS JOIN member ON member.view_id = ? AND member.record_id = theirs.id AND member.until IS NULL`,
       )
@@ -249,7 +276,8 @@ export class Views {
         `SELECT DISTINCT record.source FROM record
          CROSS JOIN view ON view.channel_id = ?
          CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
-         WHERE member.until IS NULL AND record.${column} GLOB ? ORDER BY record.source`,
+         WHERE member.until IS NULL AND record.kind = ${recordKinds.package} AND record.${column} GLOB ?
+         ORDER BY record.source`,
       )
       .all(channelId, pattern)
   }

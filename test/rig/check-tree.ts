@@ -8,6 +8,7 @@ import { sha256 } from '../../src/lib/digest.ts'
 import { RealDisk } from '../../src/lib/disk.ts'
 import { unxz } from '../../src/lib/xz.ts'
 import type { ChannelOptions } from '../../src/repo/options.ts'
+import { GeneratedFiles } from '../../src/repo/publish/assemble.ts'
 import {
   loadPublished,
   type PublishedArchive,
@@ -32,7 +33,7 @@ export type Seen = Map<string, string[]>
 
 export async function checkTree(options: TreeOptions): Promise<Seen> {
   const { store, channels, now } = options
-  const files = new Blobs(options.publishedFolder, new RealDisk())
+  const files = new GeneratedFiles(store.texts, new Blobs(options.publishedFolder, new RealDisk()))
   const published = loadPublished(store, channels, now)
   const seen: Seen = new Map()
   for (const channel of published.channels.values()) {
@@ -49,7 +50,7 @@ export async function checkTree(options: TreeOptions): Promise<Seen> {
   return seen
 }
 
-async function bytesOf(file: PublishedFile, files: Blobs, what: string): Promise<Buffer> {
+async function bytesOf(file: PublishedFile, files: GeneratedFiles, what: string): Promise<Buffer> {
   if (file.type === 'bytes') return file.bytes
   await using blob = await files.open(file.sha256)
   assert.ok(blob !== null, `${what} is published, but its file is missing`)
@@ -64,7 +65,7 @@ async function checkSuite(
   channel: PublishedChannel,
   archive: PublishedArchive,
   suite: string,
-  files: Blobs,
+  files: GeneratedFiles,
   now: number,
 ): Promise<Map<string, Buffer>> {
   const keyring = await readKeyring(
@@ -148,7 +149,7 @@ function checkPackages(
 }
 
 /** Every by-hash name is there, right, and stays so for clients of earlier states. */
-async function checkRetained(archive: PublishedArchive, files: Blobs): Promise<void> {
+async function checkRetained(archive: PublishedArchive, files: GeneratedFiles): Promise<void> {
   for (const [path, file] of archive.files) {
     if (!path.includes('/by-hash/SHA256/')) continue
     const bytes = await bytesOf(file, files, path)

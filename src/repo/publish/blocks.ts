@@ -1,8 +1,8 @@
 // Cutting an index's text into blocks that stay the same where the text stays the same, so that their
-// compressed forms can be used again.
+// packed forms can be used again.
 import { crc32 } from '../../lib/gzip.ts'
 
-/** One stanza as it is published, without the blank line after it. */
+/** One entry of an index as it is published, without the separator after it. */
 export interface IndexEntry {
   readonly name: string
   readonly text: Buffer
@@ -10,6 +10,7 @@ export interface IndexEntry {
 
 export interface RawBlock {
   readonly firstName: string
+  readonly lastName: string
   readonly bytes: Buffer
 }
 
@@ -20,38 +21,56 @@ const borderMask = 127
 
 /**
  * Cuts before a name whose hash says so, never under 32 KiB; by 256 KiB in any case, then even inside one name.
- * A single stanza larger than that is a block of its own.
+ * A single entry larger than that is a block of its own. What is cut depends on nothing but the entries since the
+ * last cut, and the one that follows it.
  */
-export function* cutBlocks(entries: Iterable<IndexEntry>): Generator<RawBlock> {
-  let texts: Buffer[] = []
-  let bytes = 0
-  let firstName = ''
-  let lastName = ''
-  for (const { name, text } of entries) {
-    const isBorder = bytes >= minBytes && name !== lastName && isBorderName(name)
-    if (bytes > 0 && (isBorder || bytes + text.length + 1 > maxBytes)) {
-      yield { firstName, bytes: join(texts, bytes) }
-      texts = []
-      bytes = 0
-    }
-    if (bytes === 0) firstName = name
-    texts.push(text)
-    bytes += text.length + 1
-    lastName = name
-  }
-  if (bytes > 0) yield { firstName, bytes: join(texts, bytes) }
-}
+export class BlockCutter {
+  readonly #separator: string
+  #texts: Buffer[] = []
+  #bytes = 0
+  #firstName = ''
+  #lastName = ''
 
-/** The texts, each followed by a blank line. */
-function join(texts: readonly Buffer[], bytes: number): Buffer {
-  const joined = Buffer.allocUnsafe(bytes)
-  let at = 0
-  for (const text of texts) {
-    joined.set(text, at)
-    at += text.length
-    joined[at++] = newline
+  /** `separator` follows each entry: a newline, where blank lines part them. */
+  constructor(separator: '' | '\n') {
+    this.#separator = separator
   }
-  return joined
+
+  get isEmpty(): boolean {
+    return this.#bytes === 0
+  }
+
+  /** Takes an entry; the block that ended before it, if one did. */
+  push({ name, text }: IndexEntry): RawBlock | null {
+    const bytes = text.length + this.#separator.length
+    const isBorder = this.#bytes >= minBytes && name !== this.#lastName && isBorderName(name)
+    const ended = this.#bytes > 0 && (isBorder || this.#bytes + bytes > maxBytes) ? this.end() : null
+    if (this.#bytes === 0) this.#firstName = name
+    this.#texts.push(text)
+    this.#bytes += bytes
+    this.#lastName = name
+    return ended
+  }
+
+  /** The block of what was taken since the last one; null if that is nothing. */
+  end(): RawBlock | null {
+    if (this.#bytes === 0) return null
+    const block = { firstName: this.#firstName, lastName: this.#lastName, bytes: this.#join() }
+    this.#texts = []
+    this.#bytes = 0
+    return block
+  }
+
+  #join(): Buffer {
+    const joined = Buffer.allocUnsafe(this.#bytes)
+    let at = 0
+    for (const text of this.#texts) {
+      joined.set(text, at)
+      at += text.length
+      if (this.#separator !== '') joined[at++] = newline
+    }
+    return joined
+  }
 }
 
 const newline = 10

@@ -1,14 +1,14 @@
-// The order of stanzas in an index: name by bytes, then version, then digest. The same set always gives the
+// The order of entries in an index: name by bytes, then version, then the digest of the text. The same set always gives the
 // same text.
 import { compareVersions } from '../../debian/version.ts'
 import type { SortKey } from '../../store/records.ts'
 
-export function inIndexOrder(keys: SortKey[]): SortKey[] {
+export function inIndexOrder<K extends SortKey>(keys: K[]): K[] {
   return keys.sort(compareKeys)
 }
 
 function compareKeys(a: SortKey, b: SortKey): number {
   // Names are ASCII, so comparing UTF-16 units compares bytes.
   if (a.name !== b.name) return a.name < b.name ? -1 : 1
-  return compareVersions(a.version, b.version) || Buffer.compare(a.sha256, b.sha256)
+  return compareVersions(a.version, b.version) || Buffer.compare(a.hash, b.hash)
 }

@@ -1,170 +1,256 @@
-// Packing the blocks of an index into its compressed files: one gzip member, one xz stream. Blocks that were
-// packed before are copied from where they lie.
+// Packing an index: its blocks, kept or new, in each form that is wanted. What was packed before is only read, to
+// be hashed; what is new is added to the packs of this publication.
 import { availableParallelism } from 'node:os'
 import { Hasher, type Sha256, sha256 } from '../../lib/digest.ts'
-import { combineCrc32, crc32, deflateBlock, gzipHeader, gzipTrailer } from '../../lib/gzip.ts'
-import { xzBlock, xzHeader, xzTrailer } from '../../lib/xz.ts'
-import type { Blobs, BlobWriter } from '../../store/blobs.ts'
-import type { Block, Publications } from '../../store/publications.ts'
+import { crc32 } from '../../lib/gzip.ts'
+import type { Blobs } from '../../store/blobs.ts'
+import type { Tx } from '../../store/database.ts'
+import type { Block, GeneratedFile, PackedBlock, StoredBlock, Texts } from '../../store/texts.ts'
 import type { RawBlock } from './blocks.ts'
+import {
+  type CountedBlock,
+  containerOf,
+  type EncodedBlock,
+  type Encoder,
+  type PackedForm,
+  packedEncoders,
+  textEncoder,
+} from './encoders.ts'
+import { continuesRun, type NewPackedBlock, PackReader, PackWriter } from './packs.ts'
+import type { Piece } from './splice.ts'
 
-export type PackedForm = 'gz' | 'xz'
-
-/** A packed index in the blob store, with the recipe of its blocks. */
-export interface PackedFile {
-  readonly form: PackedForm
-  readonly sha256: Sha256
-  readonly sizeBytes: number
-  readonly blocks: readonly Block[]
+export interface PackedFile extends GeneratedFile {
+  /** What the file's name ends in. */
+  readonly ending: string
 }
 
 export interface PackedIndex {
-  /** The unpacked text. */
-  readonly plainSha256: Sha256
-  readonly plainBytes: number
+  readonly textSha256: Sha256
+  readonly textBytes: number
   readonly files: readonly PackedFile[]
 }
 
-interface Measured extends RawBlock {
-  readonly rawSha256: Sha256
-  readonly crc: number
+/** A block of a text with what this publication adds to the catalogue about it. */
+interface PreparedBlock extends Block {
+  /** Null if the catalogue does not have it. */
+  readonly id: number | null
+  /** Set by the encoders that had to pack it. */
+  readonly added: { packed: NewPackedBlock; isText: boolean }[]
+}
+
+interface PreparedText extends PackedIndex {
+  readonly blocks: readonly PreparedBlock[]
 }
 
 // Blocks in the making at a time: one for each core, and one that waits. More only get in each other's way
 // (xz of a full suite on two cores: 4.7 s with three, 5.2 s with six).
 const parallel = availableParallelism() + 1
 
-/** Writes each form of the index durably, and tells their digests. */
-export async function packIndex(
-  blocks: Iterable<RawBlock>,
-  forms: readonly PackedForm[],
-  files: Blobs,
-  known: Pick<Publications, 'findBlock'>,
-): Promise<PackedIndex> {
-  const plain = new Hasher()
-  const packers: Packer[] = []
-  try {
-    for (const form of forms) packers.push(new Packer(encoders[form], await files.create(), files, known))
-    for (const packer of packers) await packer.begin()
-    for (const block of blocks) {
-      plain.update(block.bytes)
-      const measured = { ...block, rawSha256: sha256(block.bytes), crc: crc32(block.bytes) }
-      for (const packer of packers) await packer.add(measured)
+/** One publication's packs, and what is to be recorded of them. */
+export class PublishSession implements AsyncDisposable {
+  readonly #catalogue: Texts
+  readonly #stack = new AsyncDisposableStack()
+  /** Packed forms: durable before anything names them. */
+  readonly #packs: Packs
+  /** Texts as they are: if they are lost, they are rendered again. */
+  readonly #texts: Packs
+  readonly #prepared: PreparedText[] = []
+
+  constructor(catalogue: Texts, packs: Blobs, texts: Blobs) {
+    this.#catalogue = catalogue
+    this.#packs = this.#open(packs)
+    this.#texts = this.#open(texts)
+  }
+
+  #open(blobs: Blobs): Packs {
+    return {
+      writer: this.#stack.use(new PackWriter(blobs)),
+      reader: this.#stack.use(new PackReader(blobs)),
     }
-    const packed: PackedFile[] = []
-    for (const packer of packers) packed.push(await packer.end())
-    return { plainBytes: plain.sizeBytes, plainSha256: plain.digest(), files: packed }
-  } finally {
-    for (const packer of packers) await packer.discard()
+  }
+
+  /** PackDamaged where a kept block cannot be read any more. */
+  async pack(
+    pieces: Iterable<Piece<StoredBlock>>,
+    forms: readonly PackedForm[],
+    formsOf: (kept: StoredBlock) => KnownForms,
+  ): Promise<PackedIndex> {
+    const packers = encodersOf(forms).map(
+      (encoder) => new FormPacker(encoder, encoder === textEncoder ? this.#texts : this.#packs),
+    )
+    const blocks: PreparedBlock[] = []
+    for (const piece of pieces) {
+      const raw = piece.type === 'rendered' ? piece.block.bytes : null
+      const block = piece.type === 'kept' ? { ...piece.block, added: [] } : this.#measure(piece.block)
+      blocks.push(block)
+      const known = piece.type === 'kept' ? formsOf(piece.block) : this.#knownForms(block, packers)
+      for (const packer of packers) await packer.add(block, raw, known.get(packer.encoder.name) ?? null)
+    }
+    const [text, ...files] = await Promise.all(packers.map((packer) => packer.end()))
+    const prepared = { textSha256: text!.sha256, textBytes: text!.sizeBytes, files, blocks }
+    this.#prepared.push(prepared)
+    return prepared
+  }
+
+  /** A rendered block may have been packed before, by another channel or in an earlier state. */
+  #knownForms({ id }: PreparedBlock, packers: readonly FormPacker[]): KnownForms {
+    if (id === null) return new Map()
+    const known = packers.map(
+      ({ encoder: { name } }) => [name, this.#catalogue.packedBlock(id, name)] as const,
+    )
+    return new Map(known.filter((one): one is [string, PackedBlock] => one[1] !== null))
+  }
+
+  #measure({ bytes, firstName, lastName }: RawBlock): PreparedBlock {
+    const digest = sha256(bytes)
+    const id = this.#catalogue.findBlock(digest)?.id ?? null
+    return {
+      id,
+      sha256: digest,
+      sizeBytes: bytes.length,
+      crc32: crc32(bytes),
+      firstName,
+      lastName,
+      added: [],
+    }
+  }
+
+  /** Makes the packs durable. What it returns records them, in the transaction that publishes. */
+  async finish(): Promise<(tx: Tx) => void> {
+    const pack = await this.#packs.writer.finish()
+    const text = await this.#texts.writer.finish()
+    return (tx) => {
+      for (const prepared of this.#prepared) this.#record(tx, prepared, pack, text)
+    }
+  }
+
+  #record(tx: Tx, prepared: PreparedText, pack: Sha256 | null, text: Sha256 | null): void {
+    const blockIds = prepared.blocks.map((block) => {
+      const id = block.id ?? this.#catalogue.ensureBlock(tx, block)
+      for (const { packed, isText } of block.added) {
+        this.#catalogue.putPacked(tx, id, { ...packed, pack: (isText ? text : pack)! })
+      }
+      return id
+    })
+    const { textSha256, textBytes, files } = prepared
+    this.#catalogue.put(tx, { sha256: textSha256, sizeBytes: textBytes, blockIds }, files)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync()
   }
 }
 
-interface Encoded {
-  readonly bytes: Buffer
-  /** For xz: the block without its padding, as the stream's index wants it. */
-  readonly unpaddedBytes: number
+/** Where the packed forms of a block lie, by encoder. */
+export type KnownForms = ReadonlyMap<string, PackedBlock>
+
+/** For the blocks of a text: their forms, or null where one that is wanted lies nowhere. */
+export function usableForms(
+  catalogue: Texts,
+  textSha256: Sha256,
+  forms: readonly PackedForm[],
+): (block: StoredBlock) => KnownForms | null {
+  const byEncoder = encodersOf(forms).map(
+    ({ name }) => [name, catalogue.packedForms(textSha256, name)] as const,
+  )
+  return (block) => {
+    const known = new Map<string, PackedBlock>()
+    for (const [name, blocks] of byEncoder) {
+      const packed = blocks.get(block.id)
+      if (packed === undefined) return null
+      known.set(name, packed)
+    }
+    return known
+  }
 }
 
-interface Encoder {
-  readonly form: PackedForm
-  /** Codec, settings and version: blocks of another one are not mixed in. */
-  readonly name: string
-  readonly header: Buffer
-  encode(raw: Buffer): Promise<Encoded>
-  trailer(blocks: readonly Block[]): Buffer
+interface Packs {
+  readonly writer: PackWriter
+  readonly reader: PackReader
 }
 
-const encoders: Record<PackedForm, Encoder> = {
-  gz: {
-    form: 'gz',
-    name: 'gz6-1',
-    header: gzipHeader,
-    async encode(raw) {
-      const bytes = await deflateBlock(raw, 6)
-      return { bytes, unpaddedBytes: bytes.length }
-    },
-    trailer(blocks) {
-      const crc = blocks.reduce((sum, block) => combineCrc32(sum, block.crc32, block.rawBytes), 0)
-      return gzipTrailer(
-        crc,
-        blocks.reduce((sum, block) => sum + block.rawBytes, 0),
-      )
-    },
-  },
-  xz: {
-    form: 'xz',
-    name: 'xz5-1',
-    header: xzHeader,
-    encode: (raw) => xzBlock(raw, 5),
-    trailer: xzTrailer,
-  },
+/** The text itself first, then the forms. */
+function encodersOf(forms: readonly PackedForm[]): Encoder[] {
+  return [textEncoder, ...forms.map((form) => packedEncoders[form])]
 }
 
-/** Writes one packed file, block after block, compressing a few ahead. */
-class Packer {
-  readonly #encoder: Encoder
-  readonly #writer: BlobWriter
-  readonly #files: Blobs
-  readonly #known: Pick<Publications, 'findBlock'>
-  readonly #waiting: { block: Measured; packed: Promise<Encoded> }[] = []
-  readonly #blocks: Block[] = []
-  #at = 0
+type Step =
+  | {
+      readonly type: 'encode'
+      readonly block: PreparedBlock
+      readonly encoded: Promise<EncodedBlock>
+      /** Its packed form lies somewhere already. */
+      readonly isKnown: boolean
+    }
+  | { readonly type: 'copy'; readonly blocks: PreparedBlock[]; readonly run: PackedBlock[] }
 
-  constructor(encoder: Encoder, writer: BlobWriter, files: Blobs, known: Pick<Publications, 'findBlock'>) {
-    this.#encoder = encoder
-    this.#writer = writer
-    this.#files = files
-    this.#known = known
+/** Hashes one form of an index, block after block, compressing a few ahead. */
+class FormPacker {
+  readonly encoder: Encoder
+  readonly #packs: Packs
+  readonly #hasher = new Hasher()
+  readonly #waiting: Step[] = []
+  readonly #counted: CountedBlock[] = []
+
+  constructor(encoder: Encoder, packs: Packs) {
+    this.encoder = encoder
+    this.#packs = packs
+    this.#hasher.update(containerOf(encoder.name).head)
   }
 
-  begin(): Promise<void> {
-    return this.#write(this.#encoder.header)
+  /** `raw` is the block's text where it is at hand, `known` where its packed form lies already. */
+  async add(block: PreparedBlock, raw: Buffer | null, known: PackedBlock | null): Promise<void> {
+    if (known === null || (raw !== null && this.encoder === textEncoder))
+      this.#addRaw(block, raw!, known !== null)
+    else this.#addKnown(block, known)
+    if (this.#waiting.length >= parallel) await this.#next()
   }
 
-  async add(block: Measured): Promise<void> {
-    const packed = this.#pack(block)
-    packed.catch(() => {}) // met by whoever awaits it, in order
-    this.#waiting.push({ block, packed })
-    if (this.#waiting.length >= parallel) await this.#writeNext()
+  #addRaw(block: PreparedBlock, raw: Buffer, isKnown: boolean): void {
+    const encoded = Promise.try(() => this.encoder.encode(raw))
+    encoded.catch(() => {}) // met by whoever awaits it, in order
+    this.#waiting.push({ type: 'encode', block, encoded, isKnown })
+  }
+
+  #addKnown(block: PreparedBlock, known: PackedBlock): void {
+    const last = this.#waiting.at(-1)
+    if (last?.type === 'copy' && continuesRun(last.run, known)) {
+      last.run.push(known)
+      last.blocks.push(block)
+    } else this.#waiting.push({ type: 'copy', run: [known], blocks: [block] })
   }
 
   async end(): Promise<PackedFile> {
-    while (this.#waiting.length > 0) await this.#writeNext()
-    await this.#write(this.#encoder.trailer(this.#blocks))
-    return { form: this.#encoder.form, ...(await this.#writer.commit()), blocks: this.#blocks }
+    while (this.#waiting.length > 0) await this.#next()
+    const { name, ending } = this.encoder
+    this.#hasher.update(containerOf(name).tail(this.#counted))
+    const { sizeBytes } = this.#hasher
+    return { sha256: this.#hasher.digest(), sizeBytes, encoder: name, ending }
   }
 
-  discard(): Promise<void> {
-    return this.#writer.discard()
-  }
-
-  async #pack(block: Measured): Promise<Encoded> {
-    const known = this.#known.findBlock(block.rawSha256, this.#encoder.name)
-    if (known !== null) {
-      await using file = await this.#files.open(known.fileSha256)
-      if (file !== null) return { ...known, bytes: await file.read(known.start, known.bytes) }
+  async #next(): Promise<void> {
+    const step = this.#waiting.shift()!
+    if (step.type === 'copy') {
+      this.#hasher.update(await this.#packs.reader.read(step.run))
+      for (const [index, block] of step.blocks.entries()) this.#count(block, step.run[index]!.unpaddedBytes)
+      return
     }
-    return this.#encoder.encode(block.bytes)
-  }
-
-  async #writeNext(): Promise<void> {
-    const { block, packed } = this.#waiting.shift()!
-    const { bytes, unpaddedBytes } = await packed
-    this.#blocks.push({
-      encoder: this.#encoder.name,
-      rawSha256: block.rawSha256,
-      rawBytes: block.bytes.length,
-      crc32: block.crc,
-      start: this.#at,
-      bytes: bytes.length,
+    const { bytes, unpaddedBytes } = await step.encoded
+    this.#hasher.update(bytes)
+    this.#count(step.block, unpaddedBytes)
+    if (step.isKnown) return
+    const start = await this.#packs.writer.append(bytes)
+    const packed = {
+      encoder: this.encoder.name,
+      start,
+      sizeBytes: bytes.length,
       unpaddedBytes,
-      firstName: block.firstName,
-    })
-    await this.#write(bytes)
+      crc32: crc32(bytes),
+    }
+    step.block.added.push({ packed, isText: this.encoder === textEncoder })
   }
 
-  async #write(bytes: Buffer): Promise<void> {
-    this.#at += bytes.length
-    await this.#writer.write(bytes)
+  #count(block: PreparedBlock, unpaddedBytes: number): void {
+    this.#counted.push({ rawBytes: block.sizeBytes, rawCrc32: block.crc32, unpaddedBytes })
   }
 }

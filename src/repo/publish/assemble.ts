@@ -1,0 +1,118 @@
+// Generated files, put together from where their blocks lie while they are read.
+
+import { Readable } from 'node:stream'
+import type { Sha256 } from '../../lib/digest.ts'
+import type { Blobs, OpenBlob } from '../../store/blobs.ts'
+import type { Texts } from '../../store/texts.ts'
+import { containerOf } from './encoders.ts'
+
+/** A stretch of a file: bytes at hand, or a range of a pack. */
+type Part = { readonly at: number; readonly sizeBytes: number } & (
+  | { readonly type: 'bytes'; readonly bytes: Buffer }
+  | { readonly type: 'range'; readonly pack: Sha256; readonly start: number }
+)
+
+/** Opens generated files as if each lay in one piece. */
+export class GeneratedFiles {
+  readonly #texts: Texts
+  readonly #packs: Pick<Blobs, 'open'>
+
+  constructor(texts: Texts, packs: Pick<Blobs, 'open'>) {
+    this.#texts = texts
+    this.#packs = packs
+  }
+
+  /** Null if the catalogue knows no such file. */
+  async open(sha256: Sha256): Promise<OpenBlob | null> {
+    const parts = this.#parts(sha256)
+    return parts === null ? null : new AssembledFile(parts, this.#packs)
+  }
+
+  #parts(sha256: Sha256): Part[] | null {
+    const file = this.#texts.file(sha256)
+    if (file === null) return null
+    const parts: Part[] = []
+    let at = 0
+    const addBytes = (bytes: Buffer) => {
+      if (bytes.length > 0) parts.push({ type: 'bytes', bytes, at, sizeBytes: bytes.length })
+      at += bytes.length
+    }
+    const container = containerOf(file.encoder)
+    addBytes(container.head)
+    for (const { pack, start, sizeBytes } of file.blocks) {
+      const last = parts.at(-1)
+      if (last?.type === 'range' && last.pack === pack && last.start + last.sizeBytes === start) {
+        parts[parts.length - 1] = { ...last, sizeBytes: last.sizeBytes + sizeBytes }
+      } else parts.push({ type: 'range', pack, start, at, sizeBytes })
+      at += sizeBytes
+    }
+    addBytes(container.tail(file.blocks))
+    // Blocks that lie nowhere any more leave a file too short.
+    return at === file.sizeBytes ? parts : null
+  }
+}
+
+class AssembledFile implements OpenBlob {
+  readonly sizeBytes: number
+  readonly #parts: readonly Part[]
+  readonly #packs: Pick<Blobs, 'open'>
+  #open: { readonly pack: Sha256; readonly blob: OpenBlob } | null = null
+  #isStreaming = false
+
+  constructor(parts: readonly Part[], packs: Pick<Blobs, 'open'>) {
+    this.#parts = parts
+    this.#packs = packs
+    const last = parts.at(-1)
+    this.sizeBytes = last === undefined ? 0 : last.at + last.sizeBytes
+  }
+
+  async read(start: number, count: number): Promise<Buffer> {
+    const pieces: Buffer[] = []
+    for await (const piece of this.#pieces(start, start + count, count)) pieces.push(piece)
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+  }
+
+  stream(start: number, end: number, chunkBytes = 256 << 10): Readable {
+    this.#isStreaming = true
+    return Readable.from(this.#streamed(start, end, chunkBytes), { objectMode: false })
+  }
+
+  async *#streamed(start: number, end: number, chunkBytes: number): AsyncGenerator<Buffer> {
+    try {
+      yield* this.#pieces(start, end, chunkBytes)
+    } finally {
+      await this.#close()
+    }
+  }
+
+  async *#pieces(start: number, end: number, chunkBytes: number): AsyncGenerator<Buffer> {
+    for (const part of this.#parts) {
+      const from = Math.max(start, part.at)
+      const to = Math.min(end, part.at + part.sizeBytes)
+      for (let at = from; at < to; at += chunkBytes) {
+        const count = Math.min(chunkBytes, to - at)
+        const offset = at - part.at
+        if (part.type === 'bytes') yield part.bytes.subarray(offset, offset + count)
+        else yield await (await this.#pack(part.pack)).read(part.start + offset, count)
+      }
+    }
+  }
+
+  async #pack(pack: Sha256): Promise<OpenBlob> {
+    if (this.#open?.pack === pack) return this.#open.blob
+    await this.#close()
+    const blob = await this.#packs.open(pack)
+    if (blob === null) throw new Error(`Internal error: the pack ${pack} is gone`)
+    this.#open = { pack, blob }
+    return blob
+  }
+
+  async #close(): Promise<void> {
+    await this.#open?.blob[Symbol.asyncDispose]()
+    this.#open = null
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isStreaming) await this.#close()
+  }
+}

@@ -1,0 +1,57 @@
+// The entries of an index as a channel publishes it, from the views as they will be after a change.
+import { withoutPhasing } from '../../debian/packages.ts'
+import { type RenderedRecord, recordKinds } from '../../store/records.ts'
+import type { Store } from '../../store/store.ts'
+import type { ViewChange } from '../../store/views.ts'
+import type { IndexEntry } from './blocks.ts'
+import { inIndexOrder } from './order.ts'
+import type { EntrySource } from './splice.ts'
+
+const textsAtATime = 256
+
+export interface IndexToRender {
+  /** Null where the channel does not show the index yet. */
+  readonly viewId: number | null
+  /** What the database does not have yet; undefined for nothing. */
+  readonly change: ViewChange | undefined
+}
+
+/** All entries in pieces that fit into memory, or those of a range of names. */
+export function entriesOf(store: Store, { viewId, change }: IndexToRender): EntrySource {
+  const leaving = new Set(change?.leave)
+  const entering = store.records.rendered(
+    change === undefined || change.enter.length > 10_000 ? [] : change.enter,
+  )
+  return (from, to) => {
+    if (from === null && to === null) return allEntries(store, viewId, change)
+    const staying = viewId === null ? [] : store.views.renderedBetween(viewId, recordKinds.package, from, to)
+    const isWithin = ({ name }: RenderedRecord) =>
+      (from === null || name >= from) && (to === null || name < to)
+    const records = staying.filter(({ id }) => !leaving.has(id)).concat(entering.filter(isWithin))
+    return inIndexOrder(records).map(toEntry)
+  }
+}
+
+function* allEntries(
+  store: Store,
+  viewId: number | null,
+  change: ViewChange | undefined,
+): Generator<IndexEntry> {
+  const present = viewId === null ? [] : store.views.recordIds(viewId)
+  const keys = inIndexOrder(store.records.sortKeys(afterChange(present, change)))
+  for (let at = 0; at < keys.length; at += textsAtATime) {
+    const some = keys.slice(at, at + textsAtATime)
+    const texts = store.records.texts(some.map((key) => key.id))
+    for (const [index, text] of texts.entries()) yield { name: some[index]!.name, text: withoutPhasing(text) }
+  }
+}
+
+function afterChange(present: readonly number[], change: ViewChange | undefined): readonly number[] {
+  if (change === undefined) return present
+  const leaving = new Set(change.leave)
+  return [...present.filter((id) => !leaving.has(id)), ...change.enter]
+}
+
+function toEntry({ name, text }: RenderedRecord): IndexEntry {
+  return { name, text: withoutPhasing(Buffer.from(text.buffer, text.byteOffset, text.byteLength)) }
+}

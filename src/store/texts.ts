@@ -1,0 +1,213 @@
+// Texts of indexes as rows of blocks, the packed forms of blocks, and the files that are made of them.
+import { type Sha256, sha256Bytes, sha256FromBytes } from '../lib/digest.ts'
+import type { Database, Tx } from './database.ts'
+
+/** A piece of an index's text. Names are those of its first and last entry. */
+export interface Block {
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+  readonly crc32: number
+  readonly firstName: string
+  readonly lastName: string
+}
+
+export interface StoredBlock extends Block {
+  readonly id: number
+}
+
+/** Where a packed form of a block lies. */
+export interface PackedBlock {
+  /** Codec, settings and version; other encoders' blocks are not mixed. */
+  readonly encoder: string
+  /** The blob that holds it. */
+  readonly pack: Sha256
+  readonly start: number
+  readonly sizeBytes: number
+  /** For xz: without the padding; else the same. */
+  readonly unpaddedBytes: number
+  /** Of the packed bytes. */
+  readonly crc32: number
+}
+
+/** A block of a file, in its packed form. */
+export interface FileBlock extends PackedBlock {
+  /** Of the unpacked block. */
+  readonly rawBytes: number
+  readonly rawCrc32: number
+}
+
+export interface GeneratedFile {
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+  readonly encoder: string
+}
+
+interface BlockRow {
+  id: number
+  sha256: Uint8Array
+  bytes: number
+  crc32: number
+  first_name: string
+  last_name: string
+}
+
+interface PackedRow {
+  encoder: string
+  pack_sha256: Uint8Array
+  start: number
+  bytes: number
+  unpadded_bytes: number
+  crc32: number
+}
+
+export class Texts {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** The blocks of a text, in order; null if it is not known. */
+  blocks(textSha256: Sha256): StoredBlock[] | null {
+    const id = this.#db.pluck<number>('SELECT id FROM text WHERE sha256 = ?').get(sha256Bytes(textSha256))
+    if (id === undefined) return null
+    return this.#db
+      .prepare<BlockRow>(
+        `SELECT block.* FROM text_block CROSS JOIN block ON block.id = text_block.block_id
+         WHERE text_id = ? ORDER BY ordinal`,
+      )
+      .all(id)
+      .map(toBlock)
+  }
+
+  /** The packed forms of a text's blocks by one encoder, by block id. */
+  packedForms(textSha256: Sha256, encoder: string): Map<number, PackedBlock> {
+    const rows = this.#db
+      .prepare<PackedRow & { block_id: number }>(
+        `SELECT packed_block.* FROM text CROSS JOIN text_block ON text_block.text_id = text.id
+         CROSS JOIN packed_block ON packed_block.block_id = text_block.block_id AND packed_block.encoder = ?
+         WHERE text.sha256 = ?`,
+      )
+      .all(encoder, sha256Bytes(textSha256))
+    return new Map(rows.map((row) => [row.block_id, toPacked(row)]))
+  }
+
+  findBlock(sha256: Sha256): StoredBlock | null {
+    const row = this.#db.prepare<BlockRow>('SELECT * FROM block WHERE sha256 = ?').get(sha256Bytes(sha256))
+    return row === undefined ? null : toBlock(row)
+  }
+
+  packedBlock(blockId: number, encoder: string): PackedBlock | null {
+    const row = this.#db
+      .prepare<PackedRow>('SELECT * FROM packed_block WHERE block_id = ? AND encoder = ?')
+      .get(blockId, encoder)
+    return row === undefined ? null : toPacked(row)
+  }
+
+  /** The block's id; added if it is new. */
+  ensureBlock(tx: Tx, block: Block): number {
+    const digest = sha256Bytes(block.sha256)
+    tx.run(
+      `INSERT INTO block (sha256, bytes, crc32, first_name, last_name) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (sha256) DO NOTHING`,
+      digest,
+      block.sizeBytes,
+      block.crc32,
+      block.firstName,
+      block.lastName,
+    )
+    return this.#db.pluck<number>('SELECT id FROM block WHERE sha256 = ?').get(digest)!
+  }
+
+  /** A packed form, in place of what was known of that encoder. */
+  putPacked(tx: Tx, blockId: number, packed: PackedBlock): void {
+    tx.run(
+      `INSERT INTO packed_block (block_id, encoder, pack_sha256, start, bytes, unpadded_bytes, crc32)
+       VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (block_id, encoder) DO UPDATE SET pack_sha256 = excluded.pack_sha256, start = excluded.start,
+         bytes = excluded.bytes, unpadded_bytes = excluded.unpadded_bytes, crc32 = excluded.crc32`,
+      blockId,
+      packed.encoder,
+      sha256Bytes(packed.pack),
+      packed.start,
+      packed.sizeBytes,
+      packed.unpaddedBytes,
+      packed.crc32,
+    )
+  }
+
+  /** Adds a text, unless it is known, and the files that it is packed in. */
+  put(
+    tx: Tx,
+    text: { readonly sha256: Sha256; readonly sizeBytes: number; readonly blockIds: readonly number[] },
+    files: readonly GeneratedFile[],
+  ): void {
+    const digest = sha256Bytes(text.sha256)
+    const added = tx.run(
+      'INSERT INTO text (sha256, size_bytes) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING',
+      digest,
+      text.sizeBytes,
+    )
+    const id = this.#db.pluck<number>('SELECT id FROM text WHERE sha256 = ?').get(digest)!
+    if (added.changes > 0) {
+      tx.run(
+        'INSERT INTO text_block (text_id, ordinal, block_id) SELECT ?, key, value FROM json_each(?)',
+        id,
+        JSON.stringify(text.blockIds),
+      )
+    }
+    for (const file of files) {
+      tx.run(
+        `INSERT INTO generated_file (sha256, size_bytes, text_id, encoder) VALUES (?, ?, ?, ?)
+         ON CONFLICT (sha256) DO NOTHING`,
+        sha256Bytes(file.sha256),
+        file.sizeBytes,
+        id,
+        file.encoder,
+      )
+    }
+  }
+
+  /** A file and its blocks, in order; null if it is not known. */
+  file(sha256: Sha256): (GeneratedFile & { readonly blocks: readonly FileBlock[] }) | null {
+    const digest = sha256Bytes(sha256)
+    const found = this.#db
+      .prepare<{ size_bytes: number; text_id: number; encoder: string }>(
+        'SELECT size_bytes, text_id, encoder FROM generated_file WHERE sha256 = ?',
+      )
+      .get(digest)
+    if (found === undefined) return null
+    const blocks = this.#db
+      .prepare<PackedRow & { raw_bytes: number; raw_crc32: number }>(
+        `SELECT packed_block.*, block.bytes AS raw_bytes, block.crc32 AS raw_crc32
+         FROM text_block CROSS JOIN block ON block.id = text_block.block_id
+         CROSS JOIN packed_block ON packed_block.block_id = block.id AND packed_block.encoder = ?
+         WHERE text_id = ? ORDER BY ordinal`,
+      )
+      .all(found.encoder, found.text_id)
+      .map((row) => ({ ...toPacked(row), rawBytes: row.raw_bytes, rawCrc32: row.raw_crc32 }))
+    return { sha256, sizeBytes: found.size_bytes, encoder: found.encoder, blocks }
+  }
+}
+
+function toBlock(row: BlockRow): StoredBlock {
+  return {
+    id: row.id,
+    sha256: sha256FromBytes(row.sha256),
+    sizeBytes: row.bytes,
+    crc32: row.crc32,
+    firstName: row.first_name,
+    lastName: row.last_name,
+  }
+}
+
+function toPacked(row: PackedRow): PackedBlock {
+  return {
+    encoder: row.encoder,
+    pack: sha256FromBytes(row.pack_sha256),
+    start: row.start,
+    sizeBytes: row.bytes,
+    unpaddedBytes: row.unpadded_bytes,
+    crc32: row.crc32,
+  }
+}
