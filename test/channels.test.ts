@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PromoteResult } from '../src/actions/promote.ts'
 import type { RollbackResult } from '../src/actions/snapshots.ts'
+import { settleStep } from '../src/actions/update.ts'
+import { system } from '../src/jobs.ts'
 import { FakeArchive, type SuiteSpec } from './rig/archive.ts'
 import { day, hour } from './rig/clock.ts'
 import { aPackage, type BuiltPackage, packages } from './rig/packages.ts'
@@ -32,6 +34,27 @@ async function withRig(
   await rig.mustUpdate()
   await story(rig, archive)
   await rig.check()
+  await checkNothingFollows(rig)
+}
+
+/** Looking only at what changed ends where looking at everything does. */
+async function checkNothingFollows(rig: Rig): Promise<void> {
+  const { store } = rig
+  const settle = () =>
+    rig.process.context.jobs.run(settleStep, { unchanged: [] }, { actor: system, emit: () => {} })
+  await settle()
+  const alarms = store.alarms.list().map((alarm) => alarm.key)
+  const before = store.channels.list().map((channel) => store.channels.head(channel.id)?.id)
+  store.db.write((tx) => {
+    store.channels.forgetFollowed(tx)
+    store.settings.set(tx, 'alarms-revision', '0')
+  })
+  await settle()
+  const after = store.channels.list().map((channel) => store.channels.head(channel.id)?.id)
+  assert.deepEqual(after, before, 'nothing follows that did not follow by itself')
+  const sourceAlarms = (keys: string[]) => keys.filter((key) => /^(withdrawn|republished):/.test(key)).sort()
+  const now = store.alarms.list().map((alarm) => alarm.key)
+  assert.deepEqual(sourceAlarms(now), sourceAlarms(alarms), 'the same alarms')
 }
 
 test('the first update seeds; then testing follows and approved waits for a promotion', async () => {

@@ -1,9 +1,10 @@
 // What somebody should look at: worked out from the present state, kept in a table until it passes.
-import { compareVersions, highestVersion } from '../debian/version.ts'
+import { highestVersion } from '../debian/version.ts'
 import { formatIso } from '../lib/units.ts'
 import type { Suite } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
+import type { Placed } from '../store/views.ts'
 import { isWithdrawn } from './pending.ts'
 import type { Repo } from './repo.ts'
 import { unseededIndexes } from './seed.ts'
@@ -23,19 +24,45 @@ const dayMs = 86_400_000
 export function refreshAlarms(repo: Repo, maxAge: MaxAge): Finding[] {
   const { store, clock } = repo
   const now = clock.now()
-  const findings = [...suiteFindings(store, maxAge, now), ...channelFindings(repo)]
+  const sources = sourcesToLookAt(store)
+  const findings = [
+    ...suiteFindings(store, maxAge, now),
+    ...seedFindings(repo),
+    ...sourceFindings(store, sources.names),
+  ]
   const isOn = new Set(store.alarms.list().map((alarm) => alarm.key))
   const isFound = new Set(findings.map((finding) => finding.key))
   const fresh = findings.filter((finding) => !isOn.has(finding.key))
   const passed = [...isOn].filter((key) => !isFound.has(key))
-  if (fresh.length > 0 || passed.length > 0) {
+  if (fresh.length > 0 || passed.length > 0 || sources.revision !== sources.lookedAt) {
     store.db.write((tx) => {
       for (const key of passed) store.alarms.clear(tx, key)
       for (const finding of findings) store.alarms.raise(tx, { ...finding, raisedAt: now })
+      store.settings.set(tx, 'alarms-revision', String(sources.revision))
     })
   }
   return fresh
 }
+
+/**
+ * The sources that an alarm may be about: those that changed in any channel since the last look, and those that have
+ * one already. Whatever is found of another source was found then, and has an alarm.
+ */
+function sourcesToLookAt(store: Store): { names: Set<string>; revision: number; lookedAt: number } {
+  const lookedAt = Number(store.settings.get('alarms-revision') ?? 0)
+  const names = new Set(store.alarms.list().flatMap(({ key }) => sourceKey.exec(key)?.[1] ?? []))
+  let revision = lookedAt
+  for (const channel of store.channels.list()) {
+    const head = store.channels.head(channel.id)?.revision ?? 0
+    revision = Math.max(revision, head)
+    if (head <= lookedAt) continue
+    for (const view of store.views.list(channel.id))
+      for (const source of store.views.sourcesChangedSince(view.id, lookedAt)) names.add(source)
+  }
+  return { names, revision, lookedAt }
+}
+
+const sourceKey = /^(?:withdrawn|republished):[^:]+:(.+)$/
 
 function suiteFindings(store: Store, maxAge: MaxAge, now: number): Finding[] {
   return store.archives
@@ -79,63 +106,83 @@ function suiteFinding(suite: Suite, maxAgeSeconds: number | null, now: number): 
   return null
 }
 
-function channelFindings(repo: Repo): Finding[] {
-  const { store } = repo
-  const findings: Finding[] = []
-  for (const channel of store.channels.list()) {
-    if (channel.parentId === null) continue
+function seedFindings(repo: Repo): Finding[] {
+  return repo.store.channels.list().flatMap((channel) => {
     const waiting = unseededIndexes(repo, channel).length
-    if (waiting > 0) {
-      findings.push({
-        key: `seed:${channel.name}`,
-        message: `${channel.name}: ${waiting} index${waiting === 1 ? '' : 'es'} wait${waiting === 1 ? 's' : ''} for a seed`,
-        hint: `Fill with the present state: uus channel seed ${channel.name} --reason "…" (or --empty)`,
-      })
+    if (waiting === 0) return []
+    return {
+      key: `seed:${channel.name}`,
+      message: `${channel.name}: ${waiting} index${waiting === 1 ? '' : 'es'} wait${waiting === 1 ? 's' : ''} for a seed`,
+      hint: `Fill with the present state: uus channel seed ${channel.name} --reason "…" (or --empty)`,
     }
-    for (const one of withdrawnFrom(store, channel)) {
-      findings.push({
-        key: `withdrawn:${channel.name}:${one.source}`,
-        message: `${one.source} ${one.version} was withdrawn upstream, and ${channel.name} still has it`,
-        hint: `See why, then "uus snapshot rollback" or "uus promote ${one.source} --to ${channel.name}"`,
-      })
-    }
-    for (const { source, version } of republishedFor(store, channel)) {
-      findings.push({
-        key: `republished:${channel.name}:${source}`,
-        message: `${source} ${version}: upstream changed the bytes of a known version; ${channel.name} keeps the old ones`,
-        hint: `Ask the archive why; then "uus promote ${source}=${version} --to ${channel.name}" or "uus decline" it`,
-      })
-    }
-  }
-  return findings
-}
-
-/** Source versions of which the feeding channel has other files than a gated channel. */
-function republishedFor(store: Store, channel: Channel): { source: string; version: string }[] {
-  if (channel.follows) return []
-  return store.views.list(channel.id).flatMap((view) => {
-    const from = view.liveSince === null ? null : store.views.find(channel.parentId!, view.indexId)
-    return from === null ? [] : store.views.otherFiles(from.id, view.id)
   })
 }
 
-/** Source versions that a channel shows though upstream took them back. */
-export function withdrawnFrom(store: Store, channel: Channel): { source: string; version: string }[] {
-  const upstream = store.channels.upstream()
-  const suspects = new Set<string>()
-  for (const view of store.views.list(channel.id)) {
-    const offered = store.views.find(upstream.id, view.indexId)
-    if (offered === null || view.liveSince === null) continue
-    for (const source of store.views.sourcesOf(store.views.missing(view.id, offered.id))) suspects.add(source)
+function sourceFindings(store: Store, sources: ReadonlySet<string>): Finding[] {
+  const channels = store.channels.list().filter((channel) => channel.parentId !== null)
+  return [...sources].sort().flatMap((source) => {
+    const offered = store.views.bySource(store.channels.upstream().id, source)
+    return channels.flatMap((channel) => {
+      const shown = store.views.bySource(channel.id, source)
+      return shown.length === 0
+        ? []
+        : [
+            ...withdrawnFindings(channel, source, shown, offered),
+            ...republishedFindings(store, channel, source, shown),
+          ]
+    })
+  })
+}
+
+/** The highest version that a channel shows was taken back upstream. */
+function withdrawnFindings(
+  channel: Channel,
+  source: string,
+  shown: readonly Placed[],
+  offered: readonly Placed[],
+): Finding[] {
+  const place = (stanza: Placed) => `${stanza.release} ${stanza.archiveId}`
+  for (const [where, stanzas] of Map.groupBy(shown, place)) {
+    const version = highestVersion(stanzas.map((stanza) => stanza.sourceVersion))!
+    const versions = offered.filter((stanza) => place(stanza) === where).map((stanza) => stanza.sourceVersion)
+    if (!isWithdrawn(versions, version)) continue
+    return [
+      {
+        key: `withdrawn:${channel.name}:${source}`,
+        message: `${source} ${version} was withdrawn upstream, and ${channel.name} still has it`,
+        hint: `See why, then "uus snapshot rollback" or "uus promote ${source} --to ${channel.name}"`,
+      },
+    ]
   }
-  const found: { source: string; version: string }[] = []
-  for (const source of [...suspects].sort()) {
-    const shown = store.views.bySource(channel.id, source)
-    for (const stanzas of Map.groupBy(shown, (stanza) => `${stanza.release} ${stanza.archiveId}`).values()) {
-      const version = highestVersion(stanzas.map((stanza) => stanza.sourceVersion))!
-      const { release, archiveId } = stanzas[0]!
-      if (isWithdrawn(store, { release, archiveId, source, version })) found.push({ source, version })
-    }
-  }
-  return found.sort((a, b) => (a.source < b.source ? -1 : 1) || compareVersions(a.version, b.version))
+  return []
+}
+
+/** The feeding channel has other files under a name and version that a gated channel shows. */
+function republishedFindings(
+  store: Store,
+  channel: Channel,
+  source: string,
+  shown: readonly Placed[],
+): Finding[] {
+  if (channel.follows) return []
+  const fed = store.views.bySource(channel.parentId!, source)
+  const changed = shown.find((stanza) =>
+    fed.some(
+      (one) =>
+        one.indexId === stanza.indexId &&
+        one.name === stanza.name &&
+        one.version === stanza.version &&
+        one.architecture === stanza.architecture &&
+        one.sha256 !== stanza.sha256,
+    ),
+  )
+  if (changed === undefined) return []
+  const version = changed.sourceVersion
+  return [
+    {
+      key: `republished:${channel.name}:${source}`,
+      message: `${source} ${version}: upstream changed the bytes of a known version; ${channel.name} keeps the old ones`,
+      hint: `Ask the archive why; then "uus promote ${source}=${version} --to ${channel.name}" or "uus decline" it`,
+    },
+  ]
 }

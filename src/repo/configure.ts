@@ -58,6 +58,8 @@ function configureArchives(
         const isNews = before?.isConfigured !== true || (release !== null && release !== before.release)
         if (isNews) store.audit.append(tx, record('configure suite', `${archive.name}/${suite}`))
         store.archives.configureSuite(tx, id, suite, release, isFirst)
+        if (before?.release != null && release !== null && release !== before.release)
+          store.channels.forgetFollowed(tx)
       }
     }
     for (const archive of store.archives.list()) {

@@ -2,7 +2,8 @@
 import type { Emit } from '../lib/events.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Actor } from '../store/audit.ts'
-import type { Channel, SnapshotKind } from '../store/channels.ts'
+import type { Channel, Followed, SnapshotKind } from '../store/channels.ts'
+import { recordKinds } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
 import type { Placed, View, ViewChange } from '../store/views.ts'
 import { countChanges, indexChanges } from './changes.ts'
@@ -22,8 +23,13 @@ interface Move {
 }
 
 async function followChannel(repo: Repo, channel: Channel, actor: Actor, emit: Emit): Promise<void> {
-  const move = channel.follows ? planFollowing(repo.store, channel) : planGated(repo.store, channel)
-  if (move.changes.size === 0 && move.goesLive.length === 0) return
+  const { store } = repo
+  const { followed, scope } = whatToLookAt(store, channel)
+  const move = channel.follows ? planFollowing(store, channel, scope) : planGated(store, channel, scope)
+  if (move.changes.size === 0 && move.goesLive.length === 0) {
+    if (scope !== 'nothing') store.db.write((tx) => store.channels.recordFollowed(tx, channel.id, followed))
+    return
+  }
   const kind: SnapshotKind = !channel.follows && move.goesLive.length > 0 ? 'seed' : 'follow'
   const { entered, left } = countChanges(move.changes)
   await repo.committer.commit(
@@ -36,10 +42,50 @@ async function followChannel(repo: Repo, channel: Channel, actor: Actor, emit: E
         actor,
         action: kind,
         subject: channel.name,
-        details: { entered, left, indexes: describeIndexes(repo.store, move.goesLive) },
+        details: { entered, left, indexes: describeIndexes(store, move.goesLive) },
       },
+      alongside: (tx, revision) =>
+        store.channels.recordFollowed(tx, channel.id, { ...followed, own: revision }),
     },
     emit,
+  )
+}
+
+/**
+ * The names that may be different in the two channels, or all of them. What enters by itself, and what leaves for it,
+ * is decided name by name: a name that neither channel touched since the last time, nor a person, is as it was.
+ */
+type Scope = 'everything' | 'nothing' | { readonly names: readonly string[] }
+
+// More names than this are faster compared all together.
+const manyNames = 5000
+
+function whatToLookAt(store: Store, channel: Channel): { followed: Followed; scope: Scope } {
+  const before = store.channels.followed(channel.id)
+  const decided = store.decisions.since(channel.id, before.decision)
+  const followed: Followed = {
+    parent: store.channels.head(channel.parentId!)?.revision ?? 0,
+    own: store.channels.head(channel.id)?.revision ?? 0,
+    decision: decided.newest,
+  }
+  if (before.parent === 0) return { followed, scope: 'everything' }
+  const isSame = followed.parent === before.parent && followed.own === before.own
+  if (isSame && decided.sources.length === 0) return { followed, scope: 'nothing' }
+  const names = new Set(decided.sources.flatMap((source) => namesOf(store, channel, source)))
+  for (const [channelId, revision] of [
+    [channel.parentId!, before.parent],
+    [channel.id, before.own],
+  ] as const) {
+    if (revision === (channelId === channel.id ? followed.own : followed.parent)) continue
+    for (const view of store.views.list(channelId))
+      for (const name of store.views.namesChangedSince(view.id, revision)) names.add(name)
+  }
+  return { followed, scope: names.size > manyNames ? 'everything' : { names: [...names].sort() } }
+}
+
+function namesOf(store: Store, channel: Channel, source: string): string[] {
+  return [channel.parentId!, channel.id].flatMap((id) =>
+    store.views.bySource(id, source).map((stanza) => stanza.name),
   )
 }
 
@@ -63,15 +109,22 @@ function* feedingViews(
   }
 }
 
-function planFollowing(store: Store, channel: Channel): Move {
+/** What a view shows that another does not, as far as the scope goes. */
+function missing(store: Store, scope: Scope, view: View, inView: View): number[] {
+  if (scope === 'everything') return store.views.missing(view.id, inView.id)
+  if (scope === 'nothing') return []
+  return store.views.missingOf(scope.names, recordKinds.package, view.id, inView.id)
+}
+
+function planFollowing(store: Store, channel: Channel, scope: Scope): Move {
   const holds = store.decisions.holds(channel.id)
   const declined = store.decisions.verdicts(channel.id).filter((verdict) => verdict.verb === 'decline')
   const changes = new Map<number, ViewChange>()
   const goesLive: number[] = []
   for (const { index, from, to } of feedingViews(store, channel)) {
     if (to === null || to.liveSince === null) goesLive.push(index.id)
-    const arrived = to === null ? store.views.recordIds(from.id) : store.views.missing(from.id, to.id)
-    const gone = to === null ? [] : store.views.missing(to.id, from.id)
+    const arrived = to?.liveSince == null ? store.views.recordIds(from.id) : missing(store, scope, from, to)
+    const gone = to?.liveSince == null ? [] : missing(store, scope, to, from)
     if (arrived.length === 0 && gone.length === 0) continue
     if (holds.length === 0 && declined.length === 0) {
       changes.set(index.id, { enter: arrived, leave: gone })
@@ -95,7 +148,7 @@ function planFollowing(store: Store, channel: Channel): Move {
   return { changes, goesLive }
 }
 
-function planGated(store: Store, channel: Channel): Move {
+function planGated(store: Store, channel: Channel, scope: Scope): Move {
   const arrived: Placed[] = []
   const gone: Placed[] = []
   const goesLive: number[] = []
@@ -108,13 +161,9 @@ function planGated(store: Store, channel: Channel): Move {
       seeds.set(index.id, { enter: store.views.recordIds(from.id), leave: [] })
       continue
     }
-    const visible = store.views.withVisibleFile(
-      channel.id,
-      index.release!,
-      store.views.missing(from.id, to.id),
-    )
+    const visible = store.views.withVisibleFile(channel.id, index.release!, missing(store, scope, from, to))
     arrived.push(...store.views.placed(from.id, visible))
-    gone.push(...store.views.placed(to.id, store.views.missing(to.id, from.id)))
+    gone.push(...store.views.placed(to.id, missing(store, scope, to, from)))
   }
   const names = new Set([...arrived, ...gone].map((stanza) => stanza.name))
   const shown = [...names].flatMap((name) => store.views.byName(channel.id, name))

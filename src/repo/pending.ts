@@ -144,7 +144,8 @@ class PendingReader {
       channel: this.#scope.target.name,
       hold: this.#holds.get(key) ?? null,
       decision: this.#verdicts.get(`${key} ${item.version}`) ?? null,
-      isWithdrawn: item.arrived.length > 0 && isWithdrawn(this.#scope.store, item),
+      isWithdrawn:
+        item.arrived.length > 0 && isWithdrawn(offeredVersions(this.#scope.store, item), item.version),
     }
   }
 
@@ -155,20 +156,21 @@ class PendingReader {
   }
 }
 
-/** Did the source version leave upstream without a higher successor, in its archive and release? */
-export function isWithdrawn(
+/** The versions that upstream offers of a source, in an archive and release. */
+function offeredVersions(
   store: Store,
-  subject: { release: string; archiveId: number; source: string; version: string },
-): boolean {
-  const offered = store.views
+  subject: { release: string; archiveId: number; source: string },
+): string[] {
+  return store.views
     .bySource(store.channels.upstream().id, subject.source)
     .filter((stanza) => stanza.release === subject.release && stanza.archiveId === subject.archiveId)
     .map((stanza) => stanza.sourceVersion)
+}
+
+/** Did the version leave upstream without a higher successor? */
+export function isWithdrawn(offered: readonly string[], version: string): boolean {
   const highest = highestVersion(offered)
-  return (
-    highest === undefined ||
-    (!offered.includes(subject.version) && compareVersions(highest, subject.version) < 0)
-  )
+  return highest === undefined || (!offered.includes(version) && compareVersions(highest, version) < 0)
 }
 
 function subjectKey(subject: Pick<DecisionSubject, 'release' | 'archiveId' | 'source'>): string {

@@ -12,6 +12,15 @@ export interface Channel {
   readonly seedsItself: boolean
 }
 
+/** Up to where a channel has looked at what may enter by itself; zeros mean everything is to be looked at. */
+export interface Followed {
+  /** Revision of the channel that feeds it. */
+  readonly parent: number
+  readonly own: number
+  /** The newest decision. */
+  readonly decision: number
+}
+
 export type SnapshotKind = 'adopt' | 'follow' | 'seed' | 'promote' | 'rollback' | 'drop' | 'configure'
 
 export interface Snapshot {
@@ -89,7 +98,8 @@ export class Channels {
   configure(tx: Tx, name: string, parentId: number | null, follows: boolean, seedsItself: boolean): number {
     tx.run(
       `INSERT INTO channel (name, parent_id, follows, is_configured, seeds_itself) VALUES (?, ?, ?, 1, ?)
-         ON CONFLICT (name) DO UPDATE SET parent_id = excluded.parent_id, follows = excluded.follows, is_configured = 1`,
+         ON CONFLICT (name) DO UPDATE SET parent_id = excluded.parent_id, follows = excluded.follows, is_configured = 1,
+           followed_parent = 0, followed_own = 0, followed_decision = 0`,
       name,
       parentId,
       follows ? 1 : 0,
@@ -100,6 +110,30 @@ export class Channels {
 
   setConfigured(tx: Tx, channelId: number, isConfigured: boolean): void {
     tx.run('UPDATE channel SET is_configured = ? WHERE id = ?', isConfigured ? 1 : 0, channelId)
+  }
+
+  followed(channelId: number): Followed {
+    return this.#db
+      .prepare<Followed>(
+        `SELECT followed_parent AS parent, followed_own AS own, followed_decision AS decision
+         FROM channel WHERE id = ?`,
+      )
+      .get(channelId)!
+  }
+
+  recordFollowed(tx: Tx, channelId: number, { parent, own, decision }: Followed): void {
+    tx.run(
+      'UPDATE channel SET followed_parent = ?, followed_own = ?, followed_decision = ? WHERE id = ?',
+      parent,
+      own,
+      decision,
+      channelId,
+    )
+  }
+
+  /** Everything is to be looked at again, in all channels. */
+  forgetFollowed(tx: Tx): void {
+    tx.run('UPDATE channel SET followed_parent = 0, followed_own = 0, followed_decision = 0')
   }
 
   /** Adds the next snapshot; its revision is the highest of all channels. */

@@ -75,6 +75,16 @@ export class Decisions {
     return this.#newest(channelId, "verb IN ('approve', 'decline')", 'source, version')
   }
 
+  /** The sources of a channel that were decided about after a decision, and the newest decision. */
+  since(channelId: number, decisionId: number): { sources: string[]; newest: number } {
+    const rows = this.#db
+      .prepare<{ id: number; source: string }>(
+        'SELECT id, source FROM decision WHERE id > ? AND channel_id = ? ORDER BY id',
+      )
+      .all(decisionId, channelId)
+    return { sources: [...new Set(rows.map((row) => row.source))], newest: rows.at(-1)?.id ?? decisionId }
+  }
+
   #newest(channelId: number, verbs: string, group: string): Decision[] {
     const rows = this.#db
       .prepare<Row>(

@@ -3,7 +3,9 @@ import type { Database, Tx } from './database.ts'
 
 export type SettingName =
   /** The version of the rendering that everything published was made with. */
-  'render-version'
+  | 'render-version'
+  /** Up to which revision sources were looked at for alarms. */
+  | 'alarms-revision'
 
 export class Settings {
   readonly #db: Database

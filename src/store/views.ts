@@ -159,6 +159,38 @@ export class Views {
       .all(viewId, revision, revision, inViewId, inRevision, inRevision)
   }
 
+  /** The records, of the given names, that one view shows now and another does not. */
+  missingOf(names: readonly string[], kind: RecordKind, viewId: number, inViewId: number): number[] {
+    return this.#db
+      .pluck<number>(
+        `SELECT record.id FROM json_each(?) AS wanted
+         CROSS JOIN record ON record.kind = ? AND record.name = wanted.value
+         CROSS JOIN member ON member.view_id = ? AND member.record_id = record.id AND member.until IS NULL
+         WHERE NOT EXISTS (
+           SELECT 1 FROM member AS other WHERE other.view_id = ? AND other.record_id = record.id AND other.until IS NULL)`,
+      )
+      .all(JSON.stringify(names), kind, viewId, inViewId)
+  }
+
+  /** The names of records that entered or left a view after a revision. */
+  namesChangedSince(viewId: number, revision: number): string[] {
+    return this.#changedSince('name', viewId, revision)
+  }
+
+  /** The sources of records that entered or left a view after a revision. */
+  sourcesChangedSince(viewId: number, revision: number): string[] {
+    return this.#changedSince('source', viewId, revision)
+  }
+
+  #changedSince(column: 'name' | 'source', viewId: number, revision: number): string[] {
+    return this.#db
+      .pluck<string>(
+        `SELECT DISTINCT record.${column} FROM member CROSS JOIN record ON record.id = member.record_id
+         WHERE member.view_id = ? AND (member.since > ? OR member.until > ?)`,
+      )
+      .all(viewId, revision, revision)
+  }
+
   holds(viewId: number, recordId: number, revision: number = now): boolean {
     return (
       this.#db
@@ -221,19 +253,6 @@ export class Views {
            AND record_id NOT IN (SELECT record_id FROM member WHERE view_id = ? AND ${isVisible})`,
       )
       .all(viewId, since, viewId, exceptAt, exceptAt)
-  }
-
-  /** Source versions that two views show with the same names and versions, but other files. */
-  otherFiles(viewId: number, otherViewId: number): { source: string; version: string }[] {
-    return this.#db
-      .prepare<{ source: string; version: string }>(
-        `SELECT DISTINCT mine.source, mine.source_version AS version
-         FROM json_each(?) CROSS JOIN record AS mine ON mine.id = json_each.value
-         CROSS JOIN record AS theirs ON theirs.kind = mine.kind AND theirs.name = mine.name AND theirs.version = mine.version
-           AND theirs.architecture = mine.architecture AND theirs.sha256 <> mine.sha256
-         CROSS JOIN member ON member.view_id = ? AND member.record_id = theirs.id AND member.until IS NULL`,
-      )
-      .all(JSON.stringify(this.missing(viewId, otherViewId)), otherViewId)
   }
 
   /** The last revision at which a channel showed a version of a source; null if it never did. */
