@@ -18,9 +18,9 @@ import { callServer, serveSocket } from './actions/socket.ts'
 import { examineStep } from './actions/update.ts'
 import { upstreamArchive } from './actions/upstream-archive.ts'
 import { type Programs, runCli } from './cli/cli.ts'
-import type { Terminal } from './cli/run.ts'
+import { invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
-import type { Config } from './config/config.ts'
+import { type Config, reachableUrl } from './config/config.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
@@ -61,6 +61,7 @@ async function openNetworkSide(
   jobs: JobsPort,
   disk: Disk,
   clock: Clock,
+  port: () => number | null,
 ): Promise<NetworkSide> {
   const paths = dataPaths(config.dataFolder)
   const reader = Store.openReader(paths.catalogue)
@@ -68,6 +69,7 @@ async function openNetworkSide(
   const incoming = new Blobs(paths.incoming, disk, { transient: true })
   await packages.prepare()
   await incoming.prepare()
+  await incoming.clear()
   const fetcher = new Fetcher(readVersion())
   const examineCall: Call = { actor: system, emit: () => {} }
   const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
@@ -85,6 +87,7 @@ async function openNetworkSide(
         published ??= load()
         return published
       },
+      baseUrl: () => reachableUrl(config, port() ?? config.listen.port),
     },
     pool,
     fetcher,
@@ -122,7 +125,7 @@ export async function openAlone(
   try {
     const jobs = stack.use(await openJobs(config, disk, clock))
     const queue = new LocalJobs(jobs)
-    const network = stack.use(await openNetworkSide(config, queue, disk, clock))
+    const network = stack.use(await openNetworkSide(config, queue, disk, clock, () => null))
     const owned = stack.move()
     return {
       jobs,
@@ -179,7 +182,7 @@ export interface RunningServer extends AsyncDisposable {
   readonly port: number
   readonly jobsPid: number | undefined
   /** Ends when everything that was due at the start has been tried. */
-  readonly settled: Promise<void>
+  readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
 }
@@ -199,6 +202,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         response.writeHead(503, { 'Retry-After': '2', 'Content-Type': 'text/plain' }).end('UUS is starting\n')
     })
     stack.defer(() => closeHttp(http))
+    const { port } = http.address() as AddressInfo
     let onChanged = () => {}
     const jobs = stack.use(
       await ForkedJobs.start({
@@ -211,7 +215,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         onDeath: (how) => log('error', `The jobs process died (${how}); starting it again`),
       }),
     )
-    const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock))
+    const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock, () => port))
     const { context } = network
     onChanged = () => network.reload()
     handle = createHandler(
@@ -232,7 +236,6 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     )
     // Pushed again, to be the first to go: no request may meet the parts below it closed.
     stack.defer(() => closeHttp(http))
-    const { port } = http.address() as AddressInfo
     const owned = stack.move()
     return {
       port,
@@ -314,6 +317,8 @@ function logFailure(log: Log, error: unknown, path: string): void {
 
 /** Runs the command line; resolves with its exit code. `program` is what the jobs process runs. */
 export function runMain(arguments_: readonly string[], program: string): Promise<number> {
+  process.stdout.on('error', endIfNobodyReads)
+  process.stderr.on('error', endIfNobodyReads)
   const terminal: Terminal = {
     stdout: process.stdout,
     stderr: process.stderr,
@@ -331,9 +336,15 @@ export function runMain(arguments_: readonly string[], program: string): Promise
   return runCli(arguments_, terminal, programs, readVersion())
 }
 
+/** `uus status | head`: whoever read has enough. */
+function endIfNobodyReads(error: Error): void {
+  if (systemCode(error) !== 'EPIPE') throw error
+  process.exit()
+}
+
 /** Makes the catalogue and the keys; the active key of each channel. */
 async function prepareData(config: Config): Promise<{ channel: string; fingerprint: string }[]> {
-  using jobs = await openJobs(config)
+  using jobs = await openJobs(config, new RealDisk(), systemClock, { ...invoker(process.env), via: 'init' })
   const { channels, keys } = jobs.repo.store
   return channels.list().flatMap((channel) => {
     const active = keys.list(channel.id).find((key) => key.role === 'active')

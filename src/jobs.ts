@@ -58,6 +58,8 @@ export async function openJobs(
   config: Config,
   disk: Disk = new RealDisk(),
   clock: Clock = systemClock,
+  /** Who is answerable for what a changed configuration does. */
+  actor: Actor = system,
 ): Promise<JobsContext & Disposable> {
   const paths = dataPaths(config.dataFolder)
   makeDataFolder(config.dataFolder)
@@ -77,8 +79,8 @@ export async function openJobs(
       channels: config.channels,
       packages: new Blobs(paths.pool, disk),
     }
-    await configure(repo, keys, config.archives, system)
-    await republishOutdated(repo, system, () => {})
+    await configure(repo, keys, config.archives, actor)
+    await republishOutdated(repo, actor, () => {})
     const archives = config.archives.map((archive) => upstreamArchive(archive, config))
     const adopter = new Adopter(repo, new Blobs(paths.incoming, disk, { transient: true }), archives)
     const owned = resources.move()

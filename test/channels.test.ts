@@ -231,7 +231,7 @@ test('a withdrawn version leaves testing, stays in approved with an alarm, and i
     assert.deepEqual(rig.shows('approved', 'stable'), ['bash 5.2', 'vim 9.0'])
     assert.deepEqual(
       rig.store.alarms.list().map((alarm) => alarm.key),
-      ['withdrawn:approved:bash'],
+      ['withdrawn:approved:stable:bash'],
     )
     assert.deepEqual(await rig.pending(), ['bash downgrade 5.2 → 5.1'])
     // Groups take a downgrade only when asked; a name has nothing else to take.
@@ -262,7 +262,8 @@ test('a removal waits until it is asked for', async () => {
     assert.deepEqual(rig.shows('testing', 'stable'), ['bash 5.1'])
     assert.deepEqual(await rig.pending(), ['vim remove 9.0 → 9.0'])
     assert.equal((await rig.promote('@all')).status, 'nothing')
-    await rig.promote('vim')
+    assert.equal((await rig.promote('vim')).status, 'refused')
+    await rig.call('promote', { selectors: ['vim'], include: ['remove'] })
     assert.deepEqual(rig.shows('approved', 'stable'), ['bash 5.1'])
   })
 })
@@ -296,7 +297,7 @@ test('other bytes under a known version: gated channels keep the old ones, and a
     assert.deepEqual(await rig.pending(), ['bash republished 5.1 → 5.1'])
     assert.deepEqual(
       rig.store.alarms.list().map((alarm) => alarm.key),
-      ['republished:approved:bash'],
+      ['republished:approved:stable:bash'],
     )
     assert.equal((await rig.promote('@all')).status, 'nothing')
     await rig.promote('bash')

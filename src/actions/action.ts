@@ -49,6 +49,8 @@ export interface ServerContext {
   readonly suiteTurns: Turns
   /** What is served at present. */
   published(): Published
+  /** How clients reach this server. */
+  baseUrl(): string
 }
 
 export type Role = 'viewer' | 'approver' | 'admin'

@@ -22,7 +22,7 @@ const time = z.iso.datetime({ offset: true }).or(z.iso.date())
 const input = z.object({
   since: time.nullable().default(null),
   until: time.nullable().default(null),
-  limit: z.number().int().positive().nullable().default(null),
+  limit: z.number('must be a number').int().positive().nullable().default(null),
 })
 
 const auditStep = readStep<z.output<typeof input>, Listing<AuditItem>>('audit', ({ repo }, order) =>

@@ -12,8 +12,8 @@ const sourcesInput = z.object({
   release: z.string().nullable().default(null),
   /** `file`: for apt before 2.3.10, which has no embedded keys. */
   key: z.enum(['embedded', 'file']).default('embedded'),
-  /** How the client reaches this server. */
-  baseUrl: z.string(),
+  /** How the client reaches this server; null: as the server thinks. */
+  baseUrl: z.string().nullable().default(null),
 })
 
 export interface SourcesResult extends Outcome {
@@ -35,7 +35,7 @@ export const sources = action<z.output<typeof sourcesInput>, SourcesResult>({
     const isEmbedded = order.key === 'embedded'
     const text = renderSources(channel, {
       release: order.release,
-      baseUrl: order.baseUrl,
+      baseUrl: order.baseUrl ?? context.baseUrl(),
       armoredKeys: isEmbedded ? armored : null,
     })
     return {

@@ -2,14 +2,15 @@
 import { z } from 'zod'
 import { UusError } from '../lib/errors.ts'
 import { decide, type Subject, subjectsOfSource } from '../repo/decide.ts'
+import { evaluateApprovals } from '../repo/evaluate.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { obstacles } from '../repo/gates/gate.ts'
-import type { PendingItem, PendingScope } from '../repo/pending.ts'
+import { type PendingItem, type PendingScope, pendingKey, pendingOf } from '../repo/pending.ts'
 import { promote as carryOut, planPromotion, scopeOf, unknownChannel } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
-import { findSources, parseSelector, select } from '../repo/selectors.ts'
+import { findSources, parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
 import type { Channel } from '../store/channels.ts'
-import type { DecisionVerb } from '../store/decisions.ts'
+import type { DecisionSubject, DecisionVerb } from '../store/decisions.ts'
 import { type Outcome, step, stepAction } from './action.ts'
 import type { RefusedEntry } from './promote.ts'
 import { reason } from './shared.ts'
@@ -45,7 +46,9 @@ function holdStep(verb: 'hold' | 'unhold') {
   return step<Order, DecideResult>(verb, async ({ repo }, order, call) => {
     const channel = order.to === null ? scopeOf(repo, null).target : findChannel(repo, order.to)
     const feeding = repo.store.channels.get(channel.parentId!)
-    const found = order.selectors.flatMap((selector) => sourcesFor(repo, [feeding, channel], selector))
+    refuseUnknownReleases(repo.store, order.releases)
+    const held = repo.store.decisions.holds(channel.id)
+    const found = order.selectors.flatMap((selector) => sourcesFor(repo, [feeding, channel], selector, held))
     const subjects = found.filter(
       (one) => order.releases.length === 0 || order.releases.includes(one.release),
     )
@@ -57,7 +60,10 @@ function holdStep(verb: 'hold' | 'unhold') {
     })
     if (changing.length > 0) {
       decide(repo, changing, { channel, verb, reason: order.reason, actor: call.actor })
-      if (verb === 'unhold') await followChannels(repo, call.actor, call.emit)
+      if (verb === 'unhold') {
+        await followChannels(repo, call.actor, call.emit)
+        await evaluateApprovals(repo, call.actor, call.emit)
+      }
     }
     return {
       status: changing.length > 0 ? 'done' : 'nothing',
@@ -70,7 +76,13 @@ function holdStep(verb: 'hold' | 'unhold') {
   })
 }
 
-function sourcesFor(repo: Repo, channels: readonly Channel[], text: string): Subject[] {
+/** Also a source that is on hold but stands nowhere any more. */
+function sourcesFor(
+  repo: Repo,
+  channels: readonly Channel[],
+  text: string,
+  held: readonly DecisionSubject[],
+): Subject[] {
   const selector = parseSelector(text)
   if (selector.type !== 'name' || selector.version !== null) {
     throw new UusError('USAGE', `"${text}": a hold binds a source by its name`, {
@@ -78,7 +90,8 @@ function sourcesFor(repo: Repo, channels: readonly Channel[], text: string): Sub
     })
   }
   const names = findSources(repo.store, channels, selector.pattern)
-  if (names.length === 0) {
+  const gone = held.filter((hold) => hold.source === selector.pattern && !names.includes(hold.source))
+  if (names.length === 0 && gone.length === 0) {
     throw new UusError(
       'UNKNOWN_NAME',
       `No package is called ${selector.pattern} in ${channels.at(-1)!.name}`,
@@ -87,7 +100,18 @@ function sourcesFor(repo: Repo, channels: readonly Channel[], text: string): Sub
       },
     )
   }
-  return names.flatMap((source) => subjectsOfSource(repo, channels, source))
+  const archives = new Map(repo.store.archives.list().map((archive) => [archive.id, archive.name]))
+  return [
+    ...names.flatMap((source) => subjectsOfSource(repo, channels, source)),
+    ...gone.map(({ source, release, archiveId }) => ({
+      source,
+      release,
+      archiveId,
+      archive: archives.get(archiveId)!,
+      version: null,
+      files: [],
+    })),
+  ]
 }
 
 function findChannel(repo: Repo, name: string): Channel {
@@ -117,7 +141,7 @@ function isSame(a: SourceSubject, b: SourceSubject): boolean {
 /** Approvals and declines bind a source version and the files it has now. */
 function verdictStep(verb: 'approve' | 'decline') {
   return step<Order, DecideResult>(verb, async ({ repo }, order, call) => {
-    const { target, feeding } = order.to === null ? scopeOf(repo, null) : verdictScope(repo, order.to)
+    const { target, feeding } = order.to === null ? scopeOf(repo, null) : verdictScope(repo, order.to, verb)
     const scope = { store: repo.store, target, feeding }
     const selection = select(order.selectors.map(parseSelector), scope, {
       releases: order.releases,
@@ -138,7 +162,12 @@ function verdictStep(verb: 'approve' | 'decline') {
 }
 
 /** Versions can be declined for a following channel as well. */
-function verdictScope(repo: Repo, name: string): { target: Channel; feeding: Channel } {
+function verdictScope(
+  repo: Repo,
+  name: string,
+  verb: 'approve' | 'decline',
+): { target: Channel; feeding: Channel } {
+  if (verb === 'approve') return scopeOf(repo, name)
   const target = findChannel(repo, name)
   return { target, feeding: repo.store.channels.get(target.parentId!) }
 }
@@ -151,13 +180,14 @@ async function enterWhatMay(
   order: Order,
   call: Parameters<ReturnType<typeof verdictStep>['run']>[2],
 ): Promise<Pick<DecideResult, 'snapshot' | 'waiting'>> {
-  // Judged anew: the approval itself may have lifted a decline.
-  const fresh = select(
-    items.map((item) => parseSelector(`${item.source}=${item.version}`)),
+  // Judged anew, because the approval itself may have lifted a decline; and nothing but what it recorded.
+  const approved = new Set(items.map(pendingKey))
+  const fresh = pendingOf(scope, [...new Set(items.map((item) => item.source))])
+  const plan = planPromotion(
     scope,
-    { releases: order.releases, include: [], now: repo.clock.now() },
+    fresh.filter((item) => approved.has(pendingKey(item))),
+    false,
   )
-  const plan = planPromotion(scope, fresh.items, false)
   const snapshot = await carryOut(
     repo,
     plan,

@@ -3,7 +3,13 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { type Config, parseConfig } from '../config/config.ts'
-import { type DraftArchive, draftArchives, type HostFacts, renderConfig } from '../config/from-apt.ts'
+import {
+  type DraftArchive,
+  type DraftSettings,
+  draftArchives,
+  type HostFacts,
+  renderConfig,
+} from '../config/from-apt.ts'
 import { type AptSource, parseSourcesFile } from '../debian/sources-list.ts'
 import { type Disk, writeFileDurable } from '../lib/disk.ts'
 import { systemCode, UusError } from '../lib/errors.ts'
@@ -75,22 +81,31 @@ function configFromApt(order: InitOrder, aptFolder: string): NewConfig {
   const data = order.data ?? '/var/lib/uus'
   const keyFile = (archive: string) => join(resolve(data), 'keyrings', `${archive}.asc`)
   const draft = draftArchives(sources, hostFacts(aptFolder, order.baseUrl), keyFile)
-  const all = [...notes, ...draft.skipped]
-  if (draft.archives.length === 0) {
-    return {
-      ...exampleConfig(order),
-      notes: [...all, `${aptFolder} names no usable archive: the example is taken instead`],
-    }
-  }
   const settings = {
     data: relativeTo(order, data),
     listen: order.listen ?? '0.0.0.0:8080',
     baseUrl: order.baseUrl,
   }
-  return {
-    text: renderConfig(settings, draft.archives),
-    notes: all,
-    keys: embeddedKeys(draft.archives, keyFile),
+  const problems = draft.archives.map((archive) => problemOf(archive, settings, order))
+  const archives = draft.archives.filter((_, index) => problems[index] === null)
+  const all = [...notes, ...draft.skipped, ...problems.filter((problem) => problem !== null)]
+  if (archives.length === 0) {
+    return {
+      ...exampleConfig(order),
+      notes: [...all, `${aptFolder} names no usable archive: the example is taken instead`],
+    }
+  }
+  return { text: renderConfig(settings, archives), notes: all, keys: embeddedKeys(archives, keyFile) }
+}
+
+/** What keeps an archive out of a configuration, if anything: one odd source must not stop the others. */
+function problemOf(archive: DraftArchive, settings: DraftSettings, order: InitOrder): string | null {
+  try {
+    parseConfig(renderConfig(settings, [archive]), order.configPath)
+    return null
+  } catch (error) {
+    const why = error instanceof UusError ? error.details.map((line) => line.replace(/^line \d+: /, '')) : []
+    return `${archive.uris[0]?.uri} is left out: ${why.join('; ')}`
   }
 }
 

@@ -1,5 +1,6 @@
 // `uus key list | export`.
 import { z } from 'zod'
+import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 import { unknownChannel } from '../repo/promote.ts'
 import { joinPublicKeys } from '../trust/signing.ts'
@@ -48,7 +49,16 @@ const exportStep = readStep<z.output<typeof exportInput>, KeyExport>(
   'key export',
   async ({ repo }, order) => {
     const channel = repo.store.channels.find(order.channel)
-    if (channel === null || channel.parentId === null) throw unknownChannel(repo, order.channel)
+    if (channel === null) throw unknownChannel(repo, order.channel)
+    if (channel.parentId === null) {
+      throw new UusError(
+        'USAGE',
+        'upstream is what the archives offer: it is not published, and has no key',
+        {
+          hint: 'Name one of your channels; "uus channel list" shows them',
+        },
+      )
+    }
     const keys = repo.store.keys.list(channel.id).filter((key) => key.role !== 'retired')
     const { armored } = await joinPublicKeys(keys.map((key) => key.publicKey))
     return {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { obstacles, type Verdict } from '../repo/gates/gate.ts'
 import { listPending, type PendingItem } from '../repo/pending.ts'
 import { scopeOf } from '../repo/promote.ts'
-import { parseSelector, select } from '../repo/selectors.ts'
+import { parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
 import { type Listing, listing, readStep, stepAction } from './action.ts'
 import { isoOrNull } from './shared.ts'
 
@@ -57,6 +57,7 @@ const pendingInput = z.object({
 
 const pendingStep = readStep<z.output<typeof pendingInput>, PendingResult>('pending', ({ repo }, order) => {
   const { target, feeding } = scopeOf(repo, order.channel)
+  refuseUnknownReleases(repo.store, order.releases)
   const items = listPending({ store: repo.store, target, feeding })
     .filter((item) => order.releases.length === 0 || order.releases.includes(item.release))
     .map(describePending)

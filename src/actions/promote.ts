@@ -76,7 +76,13 @@ export const promoteStep = step<z.output<typeof input>, PromoteResult>(
             call.emit,
           )
     if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
-    return { ...describePlan(repo, plan, status), isDryRun: order.dryRun, snapshot: snapshot?.id ?? null }
+    const refused = [...describeUnasked(selection), ...describeRefusals(plan)]
+    return {
+      ...describePlan(repo, plan, status),
+      refused,
+      isDryRun: order.dryRun,
+      snapshot: snapshot?.id ?? null,
+    }
   },
 )
 
@@ -87,6 +93,7 @@ export const promote = stepAction(
 
 /** A refusal of what was named stops everything; of what a group brought along, only that. */
 function statusOf(selection: Selection, plan: PromotionPlan): Status {
+  if (selection.unasked.length > 0) return 'refused'
   if (selection.items.length === 0) return 'nothing'
   const isNamedRefused = plan.refused.some(({ item }) => selection.named.has(item))
   return isNamedRefused || plan.items.length === 0 ? 'refused' : 'done'
@@ -110,11 +117,27 @@ function snapshotAsOf(repo: Repo, channel: Channel, asOf: string): Snapshot {
   )
 }
 
+function describeRefusals(plan: PromotionPlan): RefusedEntry[] {
+  return plan.refused.map(({ item, obstacles }) => ({
+    source: item.source,
+    version: item.version,
+    why: obstacles.map((verdict) => verdict.sentence),
+  }))
+}
+
+function describeUnasked(selection: Selection): RefusedEntry[] {
+  return selection.unasked.map(({ source, version, kind }) => ({
+    source,
+    version,
+    why: [`Of ${source} only a ${kind} waits, which is done where it is asked for: --include ${kind}`],
+  }))
+}
+
 function describePlan(
   repo: Repo,
   plan: PromotionPlan,
   status: Status,
-): Omit<PromoteResult, 'isDryRun' | 'snapshot'> {
+): Omit<PromoteResult, 'isDryRun' | 'snapshot' | 'refused'> {
   const indexes = new Map(repo.store.archives.indexes().map((index) => [index.id, index]))
   const describe = (stanza: Placed) => {
     const index = indexes.get(stanza.indexId)!
@@ -125,11 +148,6 @@ function describePlan(
     channel: plan.scope.target.name,
     from: plan.scope.feeding.name,
     items: status === 'done' ? plan.items.map(describePending) : [],
-    refused: plan.refused.map(({ item, obstacles }) => ({
-      source: item.source,
-      version: item.version,
-      why: obstacles.map((verdict) => verdict.sentence),
-    })),
     entered: status === 'done' ? plan.enter.map(describe).sort() : [],
     left: status === 'done' ? plan.leave.map(describe).sort() : [],
   }

@@ -8,9 +8,9 @@ import { approve, decline, hold, unhold } from './decide.ts'
 import { keyExport, keyList } from './keys.ts'
 import { explain, pending } from './pending.ts'
 import { promote } from './promote.ts'
-import { snapshotDiff, snapshotList, snapshotRollback, snapshotShow } from './snapshots.ts'
-import { alarmsStep, status } from './status.ts'
-import { adoptStep, examineStep, failureStep, settleStep, update } from './update.ts'
+import { rollbackStep, snapshotDiff, snapshotList, snapshotRollback, snapshotShow } from './snapshots.ts'
+import { status } from './status.ts'
+import { adoptStep, examineStep, failureStep, settleStep, update, upkeepStep } from './update.ts'
 
 /** An action whose types are checked at its definition; here only its name matters. */
 export type AnyAction = Action<unknown, Outcome>
@@ -47,10 +47,11 @@ export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => 
 
 const innerSteps = [
   adoptStep,
-  alarmsStep,
   examineStep,
   failureStep,
+  rollbackStep,
   settleStep,
+  upkeepStep,
 ] as unknown as readonly AnyStep[]
 
 export const steps: ReadonlyMap<string, AnyStep> = new Map(

@@ -3,13 +3,12 @@ import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Log } from '../lib/log.ts'
 import type { Call, ServerContext } from './action.ts'
-import { alarmsStep } from './status.ts'
-import { update } from './update.ts'
+import { update, upkeepStep } from './update.ts'
 
 const system = { name: 'uus', via: 'schedule' } as const
 /** How often it looks whether something is due. */
 const tickMs = 15_000
-const alarmsEveryMs = 300_000
+const upkeepEveryMs = 300_000
 
 export class Scheduler implements AsyncDisposable {
   readonly #context: ServerContext
@@ -18,7 +17,9 @@ export class Scheduler implements AsyncDisposable {
   readonly #stop = new AbortController()
   /** When each archive was tried last, whatever came of it. */
   readonly #triedAt = new Map<string, number>()
-  #alarmsAt = 0
+  /** Archives whose update is under way: a slow one is not asked again, and keeps no other back. */
+  readonly #underWay = new Set<string>()
+  #upkeepAt = 0
 
   /** `checkedAt`: when an archive was last known to be up to date; null if it is not. */
   constructor(context: ServerContext, emit: Emit, log: Log, checkedAt: (archive: string) => number | null) {
@@ -32,9 +33,9 @@ export class Scheduler implements AsyncDisposable {
   }
 
   /** Resolves when what is due at the start has been tried; goes on until disposed. */
-  start(): Promise<void> {
-    const first = this.#tick()
-    void first.then(() => this.#loop())
+  start(): Promise<unknown> {
+    const first = Promise.all(this.#tick())
+    void this.#loop()
     return first
   }
 
@@ -46,21 +47,28 @@ export class Scheduler implements AsyncDisposable {
       } catch {
         return // stopped
       }
-      await this.#tick()
+      void this.#tick()
     }
   }
 
-  async #tick(): Promise<void> {
+  /** Begins what is due. */
+  #tick(): Promise<void>[] {
     const now = this.#context.clock.now()
-    const due = this.#context.config.archives.filter((archive) => {
-      const triedAt = this.#triedAt.get(archive.name)
-      return triedAt === undefined || now - triedAt >= archive.refreshSeconds * 1000
-    })
+    const begun = this.#context.config.archives
+      .filter(({ name, refreshSeconds }) => {
+        const triedAt = this.#triedAt.get(name)
+        const isDue = triedAt === undefined || now - triedAt >= refreshSeconds * 1000
+        return isDue && !this.#underWay.has(name)
+      })
+      .map(({ name }) => this.#guarded(() => this.#update(name)))
+    if (now - this.#upkeepAt < upkeepEveryMs) return begun
+    this.#upkeepAt = now
+    return [...begun, this.#guarded(() => this.#context.jobs.run(upkeepStep, {}, this.#call))]
+  }
+
+  async #guarded(act: () => Promise<unknown>): Promise<void> {
     try {
-      if (due.length > 0) await this.#update(due.map((archive) => archive.name))
-      else if (now - this.#alarmsAt >= alarmsEveryMs) await this.#context.jobs.run(alarmsStep, {}, this.#call)
-      else return
-      this.#alarmsAt = this.#context.clock.now()
+      await act()
     } catch (error) {
       if (this.#stop.signal.aborted) return
       const { message, hint } = UusError.from(error)
@@ -68,9 +76,14 @@ export class Scheduler implements AsyncDisposable {
     }
   }
 
-  async #update(archives: string[]): Promise<void> {
-    for (const name of archives) this.#triedAt.set(name, this.#context.clock.now())
-    await update.run(this.#context, { archives, accept: [], reason: null }, this.#call)
+  async #update(archive: string): Promise<void> {
+    this.#triedAt.set(archive, this.#context.clock.now())
+    this.#underWay.add(archive)
+    try {
+      await update.run(this.#context, { archives: [archive], accept: [], reason: null }, this.#call)
+    } finally {
+      this.#underWay.delete(archive)
+    }
   }
 
   /** An update that is under way is not waited for: cut off it leaves the old or the new state. */

@@ -7,7 +7,7 @@ import { followChannels } from '../repo/follow-channels.ts'
 import type { Repo } from '../repo/repo.ts'
 import { rollBack } from '../repo/rollback.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
-import { type Listing, listing, type Outcome, readStep, step, stepAction } from './action.ts'
+import { action, type Listing, listing, type Outcome, readStep, step, stepAction } from './action.ts'
 import { findAnyChannel } from './channels.ts'
 import { reason } from './shared.ts'
 
@@ -140,9 +140,11 @@ export interface RollbackResult extends Outcome {
   readonly left: number
   /** Sources that are on hold from now on. */
   readonly held: readonly string[]
+  /** The pin file for machines that upgraded already; null where nothing changed. */
+  readonly pinsUrl: string | null
 }
 
-export const rollbackStep = step<z.output<typeof rollbackInput>, RollbackResult>(
+export const rollbackStep = step<z.output<typeof rollbackInput>, Omit<RollbackResult, 'pinsUrl'>>(
   'snapshot rollback',
   async ({ repo }, order, call) => {
     const channel = findAnyChannel(repo, order.channel)
@@ -170,11 +172,14 @@ export const rollbackStep = step<z.output<typeof rollbackInput>, RollbackResult>
   },
 )
 
-export const snapshotRollback = stepAction(
-  {
-    verb: 'snapshot rollback',
-    role: 'admin',
-    input: rollbackInput as z.ZodType<z.output<typeof rollbackInput>>,
+export const snapshotRollback = action<z.output<typeof rollbackInput>, RollbackResult>({
+  verb: 'snapshot rollback',
+  role: 'admin',
+  input: rollbackInput as z.ZodType<z.output<typeof rollbackInput>>,
+  async run(context, order, call) {
+    const result = await context.jobs.run(rollbackStep, order, call)
+    const { channel, snapshot } = result
+    const pinsUrl = snapshot === null ? null : `${context.baseUrl()}/${channel}.pref?snapshot=${snapshot}`
+    return { ...result, pinsUrl }
   },
-  rollbackStep,
-)
+})

@@ -1,7 +1,6 @@
 // The socket by which commands reach a running server: one call a connection, JSON lines.
 import { chmodSync, rmSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { type ErrorValue, systemCode, UusError } from '../lib/errors.ts'
 import type { Event } from '../lib/events.ts'
@@ -55,9 +54,23 @@ async function answer(socket: Socket, callVerb: CallVerb): Promise<void> {
   }
 }
 
-async function firstLine(socket: Socket): Promise<string | null> {
-  for await (const line of createInterface({ input: socket })) return line
-  return null
+/** The first line that comes; null if the other side leaves before it is complete. */
+function firstLine(socket: Socket): Promise<string | null> {
+  return new Promise((resolve) => {
+    onLines(socket, resolve)
+    socket.once('close', () => resolve(null))
+  })
+}
+
+/** Lines end with a newline and nothing else: readline also splits at U+2028, which may stand inside JSON. */
+function onLines(socket: Socket, take: (line: string) => void): void {
+  let rest = ''
+  socket.setEncoding('utf8')
+  socket.on('data', (chunk) => {
+    const lines = `${rest}${chunk}`.split('\n')
+    rest = lines.pop()!
+    for (const line of lines) take(line)
+  })
 }
 
 /** Calls a running server. Null where none answers. */
@@ -71,13 +84,24 @@ export async function callServer(
   const socket = await connect(path)
   if (socket === null) return null
   socket.write(`${JSON.stringify({ verb, input, actor: actor.name })}\n`)
-  for await (const line of createInterface({ input: socket })) {
-    const message = JSON.parse(line) as Answer
-    if ('event' in message) emit(message.event)
-    else if ('error' in message) throw UusError.fromValue(message.error)
-    else return message.result
+  try {
+    return await new Promise<Outcome>((resolve, reject) => {
+      onLines(socket, (line) => {
+        const message = JSON.parse(line) as Answer
+        if ('event' in message) emit(message.event)
+        else if ('error' in message) reject(UusError.fromValue(message.error))
+        else resolve(message.result)
+      })
+      socket.once('error', reject)
+      socket.once('close', () => reject(wentAway()))
+    })
+  } finally {
+    socket.destroy()
   }
-  throw new UusError('JOBS_DIED', 'The server went away before it answered', {
+}
+
+function wentAway(): UusError {
+  return new UusError('JOBS_DIED', 'The server went away before it answered', {
     hint: 'Nothing is lost or half done: repeat the command',
   })
 }
@@ -94,6 +118,13 @@ function connect(path: string): Promise<Socket | null> {
           new UusError('DATA_UNUSABLE', `You may not talk to the server: ${path} belongs to others`, {
             cause: error,
             hint: 'Use sudo, or join the group that owns the socket',
+          }),
+        )
+      } else if (code === 'EINVAL' || code === 'ENAMETOOLONG') {
+        reject(
+          new UusError('DATA_UNUSABLE', `The path of the server's socket is too long: ${path}`, {
+            cause: error,
+            hint: 'Keep the path of the data directory under 100 characters',
           }),
         )
       } else reject(error)

@@ -58,9 +58,3 @@ export const status = stepAction(
   { verb: 'status', role: 'viewer', input: nothing as z.ZodType<Nothing> },
   statusStep,
 )
-
-/** Brings the alarm table up to date, for `healthz` and whoever else only reads it. */
-export const alarmsStep = step<Nothing, void>('alarms', (context, _input, call) => {
-  for (const finding of refreshAlarms(context.repo, maxAgeOf(context)))
-    call.emit({ type: 'alarm', ...finding })
-})

@@ -3,6 +3,8 @@ import { z } from 'zod'
 import { isSecuritySuite } from '../debian/names.ts'
 import { type ErrorValue, UusError } from '../lib/errors.ts'
 import { refreshAlarms } from '../repo/alarms.ts'
+import { republishChangedIdentities } from '../repo/configure.ts'
+import { evaluateApprovals } from '../repo/evaluate.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { renewEnvelopes } from '../repo/renew.ts'
 import type { Suite } from '../store/archives.ts'
@@ -55,10 +57,22 @@ export const settleStep = step<SettleInput, void>('settle', async (context, { un
     })
   }
   await followChannels(context.repo, call.actor, call.emit)
+  await evaluateApprovals(context.repo, call.actor, call.emit)
+  await followChannels(context.repo, call.actor, call.emit)
+  await upkeep(context, call)
+})
+
+/** What has to be done now and then, whether or not upstream has news: signatures renewed, alarms kept true. */
+export const upkeepStep = step<Record<string, never>, void>('upkeep', (context, _input, call) =>
+  upkeep(context, call),
+)
+
+async function upkeep(context: JobsContext, call: Call): Promise<void> {
+  await republishChangedIdentities(context.repo, call.actor, call.emit)
   await renewEnvelopes(context.repo)
   for (const finding of refreshAlarms(context.repo, maxAgeOf(context)))
     call.emit({ type: 'alarm', ...finding })
-})
+}
 
 /** Suites that are made to move: their newest Release should not be old. */
 export function maxAgeOf({ config }: Pick<JobsContext, 'config'>): (suite: Suite) => number | null {
@@ -105,24 +119,39 @@ export const update = action<z.output<typeof input>, UpdateResult>({
     const fetched: FetchedIndex[] = []
     try {
       const results = await Promise.all(
-        archives.flatMap((archive) =>
-          archive.suites.map((suite) => {
-            const isAccepted = order.accept.includes(`${archive.name}/${suite}`)
-            const name = `${archive.name}/${suite}`
-            return context.suiteTurns.take(name, () =>
-              updateSuite(context, { archive, suite, isAccepted, reason: order.reason, fetched }, call),
-            )
-          }),
-        ),
+        archives.map((archive) => updateArchive(context, archive, { ...order, fetched }, call)),
       )
-      const unchanged = results.filter((result) => result.outcome === 'unchanged')
-      await context.jobs.run(settleStep, { unchanged }, call)
-      return { status: statusOf(results), items: results }
+      return { status: statusOf(results.flat()), items: results.flat() }
     } finally {
       await context.gatherer.forget(fetched)
     }
   },
 })
+
+/** One archive, with what follows from it: a slow one keeps no other back. */
+async function updateArchive(
+  context: ServerContext,
+  archive: UpstreamArchive,
+  order: Pick<SuiteOrder, 'fetched' | 'reason'> & { readonly accept: readonly string[] },
+  call: Call,
+): Promise<SuiteResult[]> {
+  const results = await Promise.all(
+    archive.suites.map((suite) => {
+      const name = `${archive.name}/${suite}`
+      const isAccepted = order.accept.includes(name)
+      return context.suiteTurns.take(name, () =>
+        updateSuite(
+          context,
+          { archive, suite, isAccepted, reason: order.reason, fetched: order.fetched },
+          call,
+        ),
+      )
+    }),
+  )
+  const unchanged = results.filter((result) => result.outcome === 'unchanged')
+  await context.jobs.run(settleStep, { unchanged }, call)
+  return results
+}
 
 function chooseArchives({ config }: ServerContext, names: readonly string[]): UpstreamArchive[] {
   const all = config.archives.map((archive) => upstreamArchive(archive, config))

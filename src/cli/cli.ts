@@ -64,12 +64,14 @@ export async function runCli(
     .recommendCommands()
     .completion('completion', 'Print a completion script for your shell (add it to ~/.bashrc or ~/.zshrc)')
     .wrap(Math.min(110, terminal.stdout.columns ?? 100))
+    // A channel may be called 2024, and 24.10 is not 24.1.
+    .parserConfiguration({ 'parse-numbers': false, 'parse-positional-numbers': false })
     .exitProcess(false)
     .fail((message, error) => {
       throw (
         error ??
         new UusError('USAGE', message, {
-          hint: `See "uus ${argv[0]?.match(/^[a-z]+$/)?.[0] ?? ''} --help"`.replace('  ', ' '),
+          hint: `See "uus ${isCommand(argv[0]) ? `${argv[0]} ` : ''}--help"`,
         })
       )
     })
@@ -91,6 +93,11 @@ export async function runCli(
   }
   // `--help` and `--version` print and leave nothing to run.
   return run === null ? 0 : (run as () => Promise<number>)()
+}
+
+function isCommand(word: string | undefined): boolean {
+  const names = topCommands.map(({ command }) => command.split(' ')[0])
+  return word !== undefined && ['init', 'serve', ...Object.keys(groups), ...names].includes(word)
 }
 
 function addInit(cli: Argv, set: (flags: InitFlags) => void, common: (values: Values) => CommonFlags): Argv {

@@ -3,7 +3,6 @@ import type { Argv } from 'yargs'
 import type { Config } from '../config/config.ts'
 import * as render from './render.ts'
 import type { Render } from './run.ts'
-import { reachableUrl } from './serve.ts'
 
 export type Values = Record<string, unknown>
 
@@ -189,11 +188,10 @@ export const topCommands: readonly ActionCommand[] = [
           default: 'embedded',
           describe: 'file: for apt before 2.3.10',
         }),
-    input: (values, config) => ({
+    input: (values) => ({
       channel: values.channel,
       release: text(values.release),
       key: values.key,
-      baseUrl: reachableUrl(config, config.listen.port),
     }),
     render: render.renderText as Render,
   },
@@ -206,11 +204,11 @@ export const topCommands: readonly ActionCommand[] = [
       command
         .option('since', { type: 'string', requiresArg: true, describe: 'ISO 8601 date or time' })
         .option('until', { type: 'string', requiresArg: true, describe: 'ISO 8601 date or time' })
-        .option('limit', { type: 'number', requiresArg: true, describe: 'Only the newest so many' }),
+        .option('limit', { type: 'string', requiresArg: true, describe: 'Only the newest so many' }),
     input: (values) => ({
       since: text(values.since),
       until: text(values.until),
-      limit: values.limit ?? null,
+      limit: values.limit === undefined ? null : Number(values.limit),
     }),
     render: items(render.renderAudit as never),
   },
@@ -315,8 +313,7 @@ export const groups: Record<string, { describe: string; commands: readonly Actio
           reason: values.reason,
           force: values.force,
         }),
-        render: ((result: never, out: never, config: Config) =>
-          render.renderRollback(result, out, reachableUrl(config, config.listen.port))) as Render,
+        render: render.renderRollback as Render,
       },
     ],
   },

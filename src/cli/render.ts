@@ -266,7 +266,7 @@ export function renderSnapshot(result: SnapshotDetails, out: Output): void {
   renderDifferences(result.items, out)
 }
 
-export function renderRollback(result: RollbackResult, out: Output, baseUrl: string): void {
+export function renderRollback(result: RollbackResult, out: Output): void {
   if (result.snapshot === null) {
     out.line(`${result.channel} is as it was in ${result.to} already.`)
     return
@@ -280,7 +280,7 @@ export function renderRollback(result: RollbackResult, out: Output, baseUrl: str
   }
   out.line('apt never downgrades by itself. On machines that upgraded already:')
   out.line(
-    `  sudo /usr/lib/apt/apt-helper download-file '${baseUrl}/${result.channel}.pref?snapshot=${result.snapshot}' /etc/apt/preferences.d/uus-rollback.pref`,
+    `  sudo /usr/lib/apt/apt-helper download-file '${result.pinsUrl}' /etc/apt/preferences.d/uus-rollback.pref`,
   )
   out.line('  sudo apt-get update && sudo apt-get dist-upgrade --allow-downgrades')
 }

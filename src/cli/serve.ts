@@ -1,10 +1,9 @@
 // `uus serve` and `uus init`: the two commands that do not go through an action call.
 import { readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Enrolment } from '../actions/client-files.ts'
 import { type InitOrder, initConfig } from '../actions/init.ts'
-import { type Config, parseConfig, readConfig } from '../config/config.ts'
+import { type Config, parseConfig, reachableUrl, readConfig } from '../config/config.ts'
 import { parseListen } from '../config/shape.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Event } from '../lib/events.ts'
@@ -23,7 +22,7 @@ export interface ServeFlags extends CommonFlags {
 /** A server that is up; see app.ts. */
 export interface ServerHandle extends AsyncDisposable {
   readonly port: number
-  readonly settled: Promise<void>
+  readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
 }
@@ -92,15 +91,6 @@ function printClients(terminal: Terminal, server: ServerHandle): void {
       out.line(`Channel ${enrolment.channel} is not published yet: see "uus status".`)
     else printEnrolment(enrolment, baseUrl, out)
   }
-}
-
-/** How clients most likely reach this server. */
-export function reachableUrl(config: Config, port: number): string {
-  if (config.baseUrl !== null) return config.baseUrl
-  const { host } = config.listen
-  const isAny = host === '0.0.0.0' || host === '::' || host === ''
-  const name = isAny ? hostname() : host.includes(':') ? `[${host}]` : host
-  return `http://${name}:${port}`
 }
 
 export interface InitFlags extends CommonFlags {

@@ -1,5 +1,6 @@
 // config.yaml: from bytes to a checked value, or to all its problems at once, each with its line.
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { isMap, LineCounter, type Node, parseDocument, type Document as YamlDocument } from 'yaml'
 import type { z } from 'zod'
@@ -61,6 +62,15 @@ export interface Config {
   readonly archives: readonly ArchiveConfig[]
   /** Parents before children. */
   readonly channels: readonly ChannelConfig[]
+}
+
+/** How clients most likely reach a server that listens on `port`. */
+export function reachableUrl({ baseUrl, listen }: Config, port: number): string {
+  if (baseUrl !== null) return baseUrl
+  const { host } = listen
+  const isAny = host === '0.0.0.0' || host === '::' || host === ''
+  const name = isAny ? hostname() : host.includes(':') ? `[${host}]` : host
+  return `http://${name}:${port}`
 }
 
 /** Reads and checks a configuration file; CONFIG_INVALID lists every problem. */

@@ -1,6 +1,7 @@
 // A first configuration from a host's own apt sources. Pure: what was read comes in, text goes out.
 import { stringify } from 'yaml'
 import type { AptSource } from '../debian/sources-list.ts'
+import { isReservedName } from './shape.ts'
 
 /** What is known of the host. */
 export interface HostFacts {
@@ -106,7 +107,8 @@ function nameOf(uri: string): string {
     .replace(/[^a-z0-9.-]+/g, '-')
     .replace(/\.{2,}/g, '.')
     .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '')
-  return name === '' || /\.(sources|list|pref|conf)$/.test(name) ? 'archive' : name
+  if (name === '' || /\.(sources|list|pref|conf)$/.test(name)) return 'archive'
+  return isReservedName(name) ? `${name}-archive` : name
 }
 
 function signersOf({ signedBy }: AptSource, host: HostFacts): string[] {
@@ -131,9 +133,15 @@ function releaseFor(uri: string, suites: readonly string[], codename: string | n
 function isSameArchive(a: DraftArchive, b: DraftArchive, source: AptSource): boolean {
   const isSameSigner = a.embeddedKey === b.embeddedKey && a.signedBy.join() === b.signedBy.join()
   if (!isSameSigner || a.release !== b.release) return false
+  // An archive has all its components in all its suites.
+  if (!isSameSet(a.components, b.components) && !isSameSet(a.suites, b.suites)) return false
   if (a.uris.some((one) => one.uri === b.uris[0]!.uri)) return true
   const isNamedKey = source.signedBy.paths.length > 0
   return isNamedKey && a.name === b.name && !a.suites.some((suite) => b.suites.includes(suite))
+}
+
+function isSameSet(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one) => b.includes(one))
 }
 
 function merge(into: DraftArchive, from: DraftArchive): void {

@@ -18,13 +18,18 @@ const reservedNames: ReadonlySet<string> = new Set([
   'upstream',
 ])
 
+/** Taken by our own URLs. */
+export function isReservedName(text: string): boolean {
+  return reservedNames.has(text)
+}
+
 /** Archive and channel names become the first parts of URLs. */
 const name = z.string().superRefine((text, context) => {
   if (!/^[a-z0-9][a-z0-9.-]*$/.test(text) || text.includes('..')) {
     context.addIssue('must be lower-case letters, digits, "." and "-", and begin with a letter or digit')
   } else if (/\.(sources|list|pref|conf)$/.test(text)) {
     context.addIssue('must not end in .sources, .list, .pref or .conf')
-  } else if (reservedNames.has(text)) context.addIssue(`is reserved (${[...reservedNames].join(', ')})`)
+  } else if (isReservedName(text)) context.addIssue(`is reserved (${[...reservedNames].join(', ')})`)
 })
 
 const duration = (example: string) =>

@@ -153,6 +153,14 @@ export interface ListedFile {
   readonly sizeBytes: number
 }
 
+/** How every Release of a suite begins. */
+export function renderIdentity(identity: SuiteIdentity): string {
+  return identityFields
+    .filter(([key]) => identity[key] !== undefined)
+    .map(([key, name]) => `${name}: ${identity[key]}\n`)
+    .join('')
+}
+
 /** The part of a channel's Release that does not change with time: everything but Date and Valid-Until. */
 export function renderReleaseBody(
   identity: SuiteIdentity,
@@ -160,14 +168,11 @@ export function renderReleaseBody(
   components: readonly string[],
   files: readonly ListedFile[],
 ): string {
-  const head = identityFields
-    .filter(([key]) => identity[key] !== undefined)
-    .map(([key, name]) => `${name}: ${identity[key]}\n`)
   const list = [...files]
     .sort((a, b) => (a.path < b.path ? -1 : 1))
     .map((file) => ` ${file.sha256} ${String(file.sizeBytes).padStart(9)} ${file.path}\n`)
   return [
-    ...head,
+    renderIdentity(identity),
     'Acquire-By-Hash: yes\n',
     `Architectures: ${architectures.join(' ')}\n`,
     `Components: ${components.join(' ')}\n`,

@@ -14,7 +14,7 @@ export interface TempFile {
   read(start: number, count: number): Promise<Buffer>
   /**
    * When it resolves, the whole file stands at `path` (same file system), durably unless told otherwise; replaces
-   * what was there.
+   * what was there. May be tried again with another path.
    */
   commit(path: string, isDurable?: boolean): Promise<void>
   /** Removes the temporary file; does nothing after `commit`. */
@@ -113,7 +113,8 @@ class RealTempFile implements TempFile {
   }
 
   async commit(path: string, isDurable = true): Promise<void> {
-    if (isDurable) await this.#perform('fsync', () => withReason(this.path, () => this.#handle.sync()))
+    if (isDurable && this.#isOpen)
+      await this.#perform('fsync', () => withReason(this.path, () => this.#handle.sync()))
     await this.#close()
     await this.#perform('rename', () => withReason(path, () => rename(this.path, path)))
     this.#isCommitted = true

@@ -37,9 +37,9 @@ const descriptors = {
   RELEASE_NOT_YET_VALID: failed,
   RELEASE_EXPIRED: failed,
   RELEASE_OLDER: failed,
-  RELEASE_OTHER_SUITE: failed,
+  RELEASE_OTHER_SUITE: asks,
   RELEASE_INFO_CHANGED: asks,
-  RELEASE_INCOMPLETE: failed,
+  RELEASE_INCOMPLETE: asks,
   INDEX_BOMB: failed,
   // Channels.
   GATE_REFUSED: asks,

@@ -72,8 +72,8 @@ export function resolve(published: Published, target: string): Resolved {
   const name = rest.join('/')
   const file = archive.files.get(name)
   if (file !== undefined) return { type: 'file', file, path: name }
-  const poolFile =
-    name === '' || name.startsWith('dists/') ? null : published.findPackage(channel, archive, name)
+  // Some archives keep their packages below dists/: any path that an index names will do.
+  const poolFile = name === '' ? null : published.findPackage(channel, archive, name)
   if (poolFile !== null) return { type: 'package', archive, path: name, file: poolFile }
   return { type: 'absent', why: `No index of channel ${channel.name} names this file` }
 }
@@ -128,7 +128,7 @@ async function answerFile(
   await using blob = await context.files.open(file.sha256)
   if (blob === null) {
     throw new UusError('DATA_UNUSABLE', `A published file is missing: ${path} (${file.sha256})`, {
-      hint: 'Publish anew: uus update',
+      hint: 'Make it again: uus fsck --repair',
     })
   }
   await respond(request, response, {

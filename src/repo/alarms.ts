@@ -5,7 +5,7 @@ import type { Suite } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
 import type { Placed } from '../store/views.ts'
-import { isWithdrawn } from './pending.ts'
+import { isWithdrawn, suiteClassOf } from './pending.ts'
 import type { Repo } from './repo.ts'
 import { unseededIndexes } from './seed.ts'
 
@@ -62,7 +62,7 @@ function sourcesToLookAt(store: Store): { names: Set<string>; revision: number; 
   return { names, revision, lookedAt }
 }
 
-const sourceKey = /^(?:withdrawn|republished):[^:]+:(.+)$/
+const sourceKey = /^(?:withdrawn|republished):[^:]+:[^:]+:(.+)$/
 
 function suiteFindings(store: Store, maxAge: MaxAge, now: number): Finding[] {
   return store.archives
@@ -120,51 +120,47 @@ function seedFindings(repo: Repo): Finding[] {
 
 function sourceFindings(store: Store, sources: ReadonlySet<string>): Finding[] {
   const channels = store.channels.list().filter((channel) => channel.parentId !== null)
+  const classes = new Map(store.archives.suites().map((suite) => [suite.id, suiteClassOf(suite)]))
+  const place = (stanza: Placed) => `${stanza.release} ${classes.get(stanza.suiteId)}`
   return [...sources].sort().flatMap((source) => {
-    const offered = store.views.bySource(store.channels.upstream().id, source)
+    const offered = Map.groupBy(store.views.bySource(store.channels.upstream().id, source), place)
     return channels.flatMap((channel) => {
-      const shown = store.views.bySource(channel.id, source)
-      return shown.length === 0
-        ? []
-        : [
-            ...withdrawnFindings(channel, source, shown, offered),
-            ...republishedFindings(store, channel, source, shown),
-          ]
+      const shown = [...Map.groupBy(store.views.bySource(channel.id, source), place)]
+      return shown.flatMap(([where, stanzas]) => [
+        ...withdrawnFindings(channel, stanzas, offered.get(where) ?? []),
+        ...republishedFindings(store, channel, stanzas),
+      ])
     })
   })
 }
 
-/** The highest version that a channel shows was taken back upstream. */
+/** The highest version that clients of a channel see was taken back upstream. */
 function withdrawnFindings(
   channel: Channel,
-  source: string,
   shown: readonly Placed[],
   offered: readonly Placed[],
 ): Finding[] {
-  const place = (stanza: Placed) => `${stanza.release} ${stanza.archiveId}`
-  for (const [where, stanzas] of Map.groupBy(shown, place)) {
-    const version = highestVersion(stanzas.map((stanza) => stanza.sourceVersion))!
-    const versions = offered.filter((stanza) => place(stanza) === where).map((stanza) => stanza.sourceVersion)
-    if (!isWithdrawn(versions, version)) continue
-    return [
-      {
-        key: `withdrawn:${channel.name}:${source}`,
-        message: `${source} ${version} was withdrawn upstream, and ${channel.name} still has it`,
-        hint: `See why, then "uus snapshot rollback" or "uus promote ${source} --to ${channel.name}"`,
-      },
-    ]
-  }
-  return []
+  const { source, release } = shown[0]!
+  const version = highestVersion(shown.map((stanza) => stanza.sourceVersion))!
+  const versions = offered.map((stanza) => stanza.sourceVersion)
+  if (!isWithdrawn(versions, version)) return []
+  const cure =
+    versions.length === 0
+      ? `uus promote ${source} --to ${channel.name} --include remove`
+      : `uus promote ${source}=${highestVersion(versions)} --to ${channel.name}`
+  return [
+    {
+      key: `withdrawn:${channel.name}:${release}:${source}`,
+      message: `${source} ${version} was withdrawn upstream (${release}), and ${channel.name} still has it`,
+      hint: `See why, then "uus snapshot rollback" or "${cure}"`,
+    },
+  ]
 }
 
 /** The feeding channel has other files under a name and version that a gated channel shows. */
-function republishedFindings(
-  store: Store,
-  channel: Channel,
-  source: string,
-  shown: readonly Placed[],
-): Finding[] {
+function republishedFindings(store: Store, channel: Channel, shown: readonly Placed[]): Finding[] {
   if (channel.follows) return []
+  const { source, release } = shown[0]!
   const fed = store.views.bySource(channel.parentId!, source)
   const changed = shown.find((stanza) =>
     fed.some(
@@ -180,8 +176,8 @@ function republishedFindings(
   const version = changed.sourceVersion
   return [
     {
-      key: `republished:${channel.name}:${source}`,
-      message: `${source} ${version}: upstream changed the bytes of a known version; ${channel.name} keeps the old ones`,
+      key: `republished:${channel.name}:${release}:${source}`,
+      message: `${source} ${version}: upstream changed the bytes of a known version (${release}); ${channel.name} keeps the old ones`,
       hint: `Ask the archive why; then "uus promote ${source}=${version} --to ${channel.name}" or "uus decline" it`,
     },
   ]

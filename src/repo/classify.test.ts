@@ -45,6 +45,7 @@ function waiting(feeding: Short[], target: Short[], isKnown = target.length > 0)
     feeding: feeding.map(aStanza),
     target: target.map(aStanza),
     isKnown,
+    isHeldNow: () => false,
     classOf: (suiteId) => (suiteId === backports ? 'backports' : 'normal'),
   }).map((change) => `${change.kind} ${change.version}`)
 }

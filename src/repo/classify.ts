@@ -23,6 +23,8 @@ export interface SourceState<S extends Stanza> {
   readonly target: readonly S[]
   /** The target shows the source in the release at all, in whatever archive. */
   readonly isKnown: boolean
+  /** What an earlier state of the feeding channel lacks, but the present one has: that is not gone. */
+  isHeldNow(stanza: S): boolean
   /** Suites of one class compete by version; NotAutomatic ones (backports) are a class of their own. */
   classOf(suiteId: number): string
 }
@@ -30,7 +32,9 @@ export interface SourceState<S extends Stanza> {
 /** Newest first; empty if nothing waits. */
 export function classify<S extends Stanza>(state: SourceState<S>): SourceChange<S>[] {
   const arrived = state.feeding.filter((stanza) => !state.target.some((one) => isSamePlace(one, stanza)))
-  const gone = state.target.filter((stanza) => !state.feeding.some((one) => isSamePlace(one, stanza)))
+  const gone = state.target.filter(
+    (stanza) => !state.feeding.some((one) => isSamePlace(one, stanza)) && !state.isHeldNow(stanza),
+  )
   const changes = [...classifyArrived(arrived, state), ...classifyGone(arrived, gone, state)]
   return changes.sort(
     (a, b) =>

@@ -1,5 +1,5 @@
 // Files for clients: the sources entry that enrols a machine, and the pins for machines ahead of a rollback.
-import { compareVersions } from '../debian/version.ts'
+import { compareVersions, highestVersion } from '../debian/version.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
@@ -104,20 +104,24 @@ function indent(armored: string): string {
  */
 export function renderPins(store: Store, channel: Channel, snapshot: Snapshot): string {
   const since = snapshot.restores ?? snapshot.revision
+  const indexes = new Map(store.archives.indexes().map((index) => [index.id, index]))
   const pins = new Map<string, Set<string>>()
   for (const view of store.views.list(channel.id)) {
+    const index = indexes.get(view.indexId)!
     const others = store.views
       .shownSince(view.id, since, snapshot.revision)
       .map((id) => store.records.get(id))
     for (const [name, records] of Map.groupBy(others, (record) => record.name)) {
-      const shown = store.views
-        .byName(channel.id, name, snapshot.revision)
-        .filter((stanza) => stanza.indexId === view.indexId)
-        .sort((a, b) => compareVersions(b.version, a.version))[0]
-      if (shown === undefined) continue
-      if (!records.some((record) => compareVersions(record.version, shown.version) > 0)) continue
-      const names = pins.get(shown.version) ?? new Set()
-      pins.set(shown.version, names.add(name))
+      // What apt would choose among all suites of the release, were it not for what is installed.
+      const shown = highestVersion(
+        store.views
+          .byName(channel.id, name, snapshot.revision)
+          .filter((one) => one.release === index.release && one.indexArchitecture === index.architecture)
+          .map((one) => one.version),
+      )
+      if (shown === undefined || !records.some((record) => compareVersions(record.version, shown) > 0))
+        continue
+      pins.set(shown, (pins.get(shown) ?? new Set()).add(name))
     }
   }
   const head =

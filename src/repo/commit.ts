@@ -114,7 +114,7 @@ export class Committer {
 
   /** Signs what a channel serves of a suite anew: a later Valid-Until, the present keys. No content changes. */
   async renew(channel: Channel, suiteId: number, publicationId: number): Promise<void> {
-    const { body } = this.#store.publications.get(publicationId)
+    const body = this.#store.publications.body(publicationId)
     const envelope = await this.#envelope(channel, suiteId, body)
     this.#store.db.write((tx) => this.#store.publications.setHead(tx, suiteId, publicationId, envelope))
   }
@@ -170,10 +170,20 @@ export class Committer {
       body,
       channelId: channel.id,
       date: await nextTime(this.#store.publications.lastDate(channel.id, suiteId), this.#clock, releaseDates),
-      validForSeconds: this.#options.get(channel.name)?.validForSeconds ?? null,
+      validForSeconds: this.#validForSeconds(channel, suiteId),
       signer,
       signedBy,
     })
+  }
+
+  /** A channel that left the configuration keeps the validity it had. */
+  #validForSeconds(channel: Channel, suiteId: number): number | null {
+    const options = this.#options.get(channel.name)
+    if (options !== undefined) return options.validForSeconds
+    const head = this.#store.publications
+      .heads()
+      .find((one) => one.channelId === channel.id && one.suiteId === suiteId)
+    return head?.validUntil == null ? null : (head.validUntil - head.date) / 1000
   }
 
   #changeViews(tx: Tx, commit: ChannelCommit, revision: number): void {

@@ -1,4 +1,5 @@
 // Bringing the catalogue in line with the configuration: what is new is added, what is gone is frozen.
+import { renderIdentity } from '../debian/release.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Actor } from '../store/audit.ts'
 import { type Channel, upstreamName } from '../store/channels.ts'
@@ -58,8 +59,10 @@ function configureArchives(
         const isNews = before?.isConfigured !== true || (release !== null && release !== before.release)
         if (isNews) store.audit.append(tx, record('configure suite', `${archive.name}/${suite}`))
         store.archives.configureSuite(tx, id, suite, release, isFirst)
-        if (before?.release != null && release !== null && release !== before.release)
+        if (before?.release != null && release !== null && release !== before.release) {
           store.channels.forgetFollowed(tx)
+          store.decisions.carryOver(tx, id, before.release, release, { at, actor: actor.name })
+        }
       }
     }
     for (const archive of store.archives.list()) {
@@ -145,6 +148,21 @@ export async function republishOutdated(repo: Repo, actor: Actor, emit: Emit): P
     if (outdated.length > 0) await republish(repo, channel, outdated, isOtherRendering, actor, emit)
   }
   if (isOtherRendering) store.db.write((tx) => store.settings.set(tx, 'render-version', renderVersion))
+}
+
+/** Publishes suites whose Release says something else than before, though no package changed. */
+export async function republishChangedIdentities(repo: Repo, actor: Actor, emit: Emit): Promise<void> {
+  const { store } = repo
+  const suites = new Map(store.archives.suites().map((suite) => [suite.id, suite]))
+  const outdated = store.publications.heads().filter((head) => {
+    const identity = suites.get(head.suiteId)?.adopted?.identity
+    return (
+      identity !== undefined &&
+      !store.publications.body(head.publicationId).startsWith(`${renderIdentity(identity)}Acquire-By-Hash:`)
+    )
+  })
+  for (const [channelId, heads] of Map.groupBy(outdated, (head) => head.channelId))
+    await republish(repo, store.channels.get(channelId), heads, false, actor, emit)
 }
 
 function isOtherwisePacked(repo: Repo, head: Head, options: ChannelOptions | undefined): boolean {

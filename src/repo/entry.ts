@@ -18,6 +18,11 @@ export type Stanza = Pick<
   | 'sha256'
 >
 
+/** What a stanza is, whatever else it says and wherever it stands: package, version, architecture and file. */
+export function identityOf(stanza: Pick<Stanza, 'name' | 'version' | 'architecture' | 'sha256'>): string {
+  return `${stanza.name} ${stanza.version} ${stanza.architecture} ${stanza.sha256}`
+}
+
 export interface EntryPlan<S extends Stanza> {
   readonly enter: readonly S[]
   readonly leave: readonly S[]

@@ -161,7 +161,11 @@ function planGated(store: Store, channel: Channel, scope: Scope): Move {
       seeds.set(index.id, { enter: store.views.recordIds(from.id), leave: [] })
       continue
     }
-    const visible = store.views.withVisibleFile(channel.id, index.release!, missing(store, scope, from, to))
+    const visible = store.views.withVisibleIdentity(
+      channel.id,
+      index.release!,
+      missing(store, scope, from, to),
+    )
     arrived.push(...store.views.placed(from.id, visible))
     gone.push(...store.views.placed(to.id, missing(store, scope, to, from)))
   }

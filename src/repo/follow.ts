@@ -1,9 +1,9 @@
 // What moves from a channel to the next without anybody's decision. Pure.
 import { compareVersions } from '../debian/version.ts'
-import { type EntryPlan, isSamePlace, packageKey, type Stanza } from './entry.ts'
+import { type EntryPlan, identityOf, isSamePlace, packageKey, type Stanza } from './entry.ts'
 
 /**
- * A gated channel takes over by itself what changes nothing for its clients: files that the release shows there
+ * A gated channel takes over by itself what changes nothing for its clients: stanzas whose identity the release shows there
  * already (a copy from security to updates, a point release, a move between components, changed fields).
  *
  * `arrived` and `gone` are what the feeding channel has more and less; `shown` are the target's stanzas of all
@@ -14,15 +14,15 @@ export function planUngated<S extends Stanza>(
   gone: readonly S[],
   shown: readonly S[],
 ): EntryPlan<S> {
-  const visible = new Set(shown.map((stanza) => stanza.sha256))
-  const enter = arrived.filter((stanza) => visible.has(stanza.sha256))
+  const visible = new Set(shown.map(identityOf))
+  const enter = arrived.filter((stanza) => visible.has(identityOf(stanza)))
   const successors = Map.groupBy(enter, packageKey)
-  // Files that stay visible in a place which the feeding channel still has.
-  const kept = new Set(enter.map((stanza) => stanza.sha256))
-  for (const stanza of shown) if (!gone.some((one) => isSamePlace(one, stanza))) kept.add(stanza.sha256)
+  // What stays visible in a place which the feeding channel still has.
+  const kept = new Set(enter.map(identityOf))
+  for (const stanza of shown) if (!gone.some((one) => isSamePlace(one, stanza))) kept.add(identityOf(stanza))
   const leave = gone.filter(
     (stanza) =>
-      kept.has(stanza.sha256) ||
+      kept.has(identityOf(stanza)) ||
       (successors.get(packageKey(stanza)) ?? []).some(
         // A higher version that the feeding channel gave up is a downgrade, which waits for a person.
         (one) => one.suiteId === stanza.suiteId && compareVersions(stanza.version, one.version) <= 0,

@@ -1,5 +1,6 @@
 // What waits between a channel and the one that feeds it: the facts from the store, classified.
 import { compareVersions, highestVersion } from '../debian/version.ts'
+import type { Suite } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
 import type { Decision, DecisionSubject } from '../store/decisions.ts'
 import type { Store } from '../store/store.ts'
@@ -14,13 +15,22 @@ export interface PendingItem extends SourceChange<Placed> {
   readonly archiveId: number
   readonly archive: string
   readonly source: string
-  /** The highest version that clients of the channel see, over all suites of the release; null if none. */
+  /** The highest version that clients of the channel see, over the suites that compete; null if none. */
   readonly from: string | null
   /** Names of the suites it concerns. */
   readonly suites: readonly string[]
   /** Since when the feeding channel shows it (or, for what is gone, does not any more); milliseconds. */
   readonly since: number | null
+  /** The newest verdict of a person on the version, if there is one. */
+  readonly decision: Decision | null
   readonly verdicts: readonly Verdict[]
+}
+
+/** The same item, found again. */
+export function pendingKey(
+  item: Pick<PendingItem, 'release' | 'archiveId' | 'source' | 'version' | 'kind'>,
+): string {
+  return `${item.release} ${item.archiveId} ${item.source} ${item.version} ${item.kind}`
 }
 
 /** Where to look, and as of when. */
@@ -63,10 +73,9 @@ class PendingReader {
     const live = store.views.list(target.id).filter((view) => view.liveSince !== null)
     this.#liveIndexes = new Set(live.map((view) => view.indexId))
     this.#suites = new Map(
-      store.archives.suites().map((suite) => {
-        const { notAutomatic, butAutomaticUpgrades } = suite.adopted?.identity ?? {}
-        return [suite.id, { name: suite.name, suiteClass: `${notAutomatic} ${butAutomaticUpgrades}` }]
-      }),
+      store.archives
+        .suites()
+        .map((suite) => [suite.id, { name: suite.name, suiteClass: suiteClassOf(suite) }]),
     )
     this.#archives = new Map(store.archives.list().map((archive) => [archive.id, archive.name]))
     this.#holds = new Map(store.decisions.holds(target.id).map((hold) => [subjectKey(hold), hold]))
@@ -107,10 +116,10 @@ class PendingReader {
           feeding: fed.filter(isHere),
           target: shown.filter(isHere),
           isKnown: known.length > 0,
-          classOf: (suiteId) => this.#suites.get(suiteId)?.suiteClass ?? '',
+          isHeldNow: (stanza) => this.#isHeldNow(stanza),
+          classOf: (suiteId) => this.#classOf(suiteId),
         })
-        const from = highestVersion(known.map((stanza) => stanza.sourceVersion)) ?? null
-        for (const change of changes) items.push(this.#item(source, release, archiveId, from, change))
+        for (const change of changes) items.push(this.#item(source, release, archiveId, known, change))
       }
     }
     return items
@@ -120,10 +129,14 @@ class PendingReader {
     source: string,
     release: string,
     archiveId: number,
-    from: string | null,
+    known: readonly Placed[],
     change: SourceChange<Placed>,
   ): PendingItem {
     const suiteIds = new Set([...change.arrived, ...change.gone].map((stanza) => stanza.suiteId))
+    const classes = new Set([...suiteIds].map((id) => this.#classOf(id)))
+    const competing = known.filter((stanza) => classes.has(this.#classOf(stanza.suiteId)))
+    const from = highestVersion(competing.map((stanza) => stanza.sourceVersion)) ?? null
+    const key = subjectKey({ release, archiveId, source })
     const item: Omit<PendingItem, 'verdicts'> = {
       ...change,
       release,
@@ -132,39 +145,57 @@ class PendingReader {
       source,
       from,
       suites: [...suiteIds].map((id) => this.#suites.get(id)!.name).sort(),
-      since: this.#since(change),
+      since: this.#since(source, change),
+      decision: this.#verdicts.get(`${key} ${change.version}`) ?? null,
     }
-    return { ...item, verdicts: judge(this.#facts(item)) }
+    return { ...item, verdicts: judge(this.#facts(item, classes)) }
   }
 
-  #facts(item: Omit<PendingItem, 'verdicts'>): Facts {
-    const key = subjectKey(item)
+  #classOf(suiteId: number): string {
+    return this.#suites.get(suiteId)?.suiteClass ?? ''
+  }
+
+  /** As of an earlier state: is what it lacks in the feeding channel by now? */
+  #isHeldNow(stanza: Placed): boolean {
+    const { store, feeding, revision } = this.#scope
+    if (revision === undefined) return false
+    const view = store.views.find(feeding.id, stanza.indexId)
+    return view !== null && store.views.holds(view.id, stanza.id)
+  }
+
+  #facts(item: Omit<PendingItem, 'verdicts'>, classes: ReadonlySet<string>): Facts {
     return {
       item,
       channel: this.#scope.target.name,
-      hold: this.#holds.get(key) ?? null,
-      decision: this.#verdicts.get(`${key} ${item.version}`) ?? null,
-      isWithdrawn:
-        item.arrived.length > 0 && isWithdrawn(offeredVersions(this.#scope.store, item), item.version),
+      hold: this.#holds.get(subjectKey(item)) ?? null,
+      decision: item.decision,
+      isWithdrawn: item.arrived.length > 0 && isWithdrawn(this.#offered(item, classes), item.version),
     }
   }
 
-  #since(change: SourceChange<Placed>): number | null {
-    if (change.arrived.length === 0) return null
-    const first = Math.min(...change.arrived.map((stanza) => stanza.since))
-    return this.#scope.store.channels.snapshotOfRevision(first)?.at ?? null
+  /** The versions that upstream offers of a source, in the competing suites of all archives of the release. */
+  #offered(item: Pick<PendingItem, 'release' | 'source'>, classes: ReadonlySet<string>): string[] {
+    const { store } = this.#scope
+    return store.views
+      .bySource(store.channels.upstream().id, item.source)
+      .filter((one) => one.release === item.release && classes.has(this.#classOf(one.suiteId)))
+      .map((stanza) => stanza.sourceVersion)
+  }
+
+  /** Changed fields, a rebuild or another architecture make a version no younger. */
+  #since(source: string, change: SourceChange<Placed>): number | null {
+    const { store, feeding } = this.#scope
+    const [one] = change.arrived
+    if (one === undefined) return null
+    const first = store.views.firstRevisionOf(feeding.id, one.archiveId, source, change.version) ?? one.since
+    return store.channels.snapshotOfRevision(first)?.at ?? null
   }
 }
 
-/** The versions that upstream offers of a source, in an archive and release. */
-function offeredVersions(
-  store: Store,
-  subject: { release: string; archiveId: number; source: string },
-): string[] {
-  return store.views
-    .bySource(store.channels.upstream().id, subject.source)
-    .filter((stanza) => stanza.release === subject.release && stanza.archiveId === subject.archiveId)
-    .map((stanza) => stanza.sourceVersion)
+/** Suites of one class compete by version; apt takes from NotAutomatic ones (backports) only what it is told to. */
+export function suiteClassOf(suite: Suite): string {
+  const { notAutomatic, butAutomaticUpgrades } = suite.adopted?.identity ?? {}
+  return `${notAutomatic ?? ''} ${butAutomaticUpgrades ?? ''}`
 }
 
 /** Did the version leave upstream without a higher successor? */

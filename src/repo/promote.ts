@@ -137,6 +137,15 @@ export function scopeOf(repo: Repo, to: string | null): { target: Channel; feedi
     }
     throw unknownChannel(repo, name)
   }
+  if (target.follows) {
+    throw new UusError(
+      'USAGE',
+      `Channel ${target.name} is not gated: it takes over ${channels.get(target.parentId).name} by itself`,
+      {
+        hint: 'Promote to a gated channel; "uus channel list" shows which they are',
+      },
+    )
+  }
   return { target, feeding: channels.get(target.parentId) }
 }
 

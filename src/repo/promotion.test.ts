@@ -223,6 +223,7 @@ function pendingOf(feeding: readonly Stanza[], target: readonly Stanza[], source
     feeding: feeding.filter((one) => one.source === source),
     target: target.filter((one) => one.source === source),
     isKnown: target.some((one) => one.source === source),
+    isHeldNow: () => false,
     classOf: () => '',
   })
 }

@@ -25,8 +25,8 @@ function isDue(repo: Repo, channel: Channel, head: Head, afterMs: number): boole
   const now = repo.clock.now()
   const active = repo.store.keys.list(channel.id).filter((key) => key.role === 'active')
   if (head.signedBy !== active.map((key) => key.fingerprint).join(' ')) return true
-  const wanted = repo.channels.find((one) => one.name === channel.name)?.validForSeconds ?? null
-  if (head.validUntil === null) return wanted !== null
-  if (wanted === null) return true
+  const options = repo.channels.find((one) => one.name === channel.name)
+  if (options !== undefined && (head.validUntil === null) !== (options.validForSeconds === null)) return true
+  if (head.validUntil === null) return false
   return now - head.date > afterMs || now > head.date + (head.validUntil - head.date) / 2
 }

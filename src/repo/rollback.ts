@@ -4,6 +4,7 @@ import type { Emit } from '../lib/events.ts'
 import type { Actor } from '../store/audit.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
 import type { DecisionSubject } from '../store/decisions.ts'
+import type { Store } from '../store/store.ts'
 import type { Placed, ViewChange } from '../store/views.ts'
 import { countChanges } from './changes.ts'
 import type { Repo } from './repo.ts'
@@ -41,7 +42,7 @@ export async function rollBack(repo: Repo, order: RollbackOrder, emit: Emit): Pr
   }
   if (changes.size === 0) return null
   if (!order.force) await refuseUnobtainable(repo, entering, order)
-  const subjects = subjectsOf(channel, leaving)
+  const subjects = subjectsOf(store, channel, to, leaving, entering)
   const current = store.channels.head(channel.id)!
   const snapshot = await repo.committer.commit(
     {
@@ -80,15 +81,44 @@ export async function rollBack(repo: Repo, order: RollbackOrder, emit: Emit): Pr
   return { snapshot, held: subjects.map((subject) => subject.source) }
 }
 
-/** Each source that loses a version, once. */
-function subjectsOf(channel: Channel, leaving: readonly Placed[]): DecisionSubject[] {
-  const bySubject = Map.groupBy(leaving, (one) => `${one.release} ${one.archiveId} ${one.source}`)
+/**
+ * The sources that would come back by themselves or by rules: each that loses a version; and in a following channel
+ * each that gets something which the channel that feeds it does not have any more. Changed fields alone hold nothing.
+ */
+function subjectsOf(
+  store: Store,
+  channel: Channel,
+  to: Snapshot,
+  leaving: readonly Placed[],
+  entering: readonly Placed[],
+): DecisionSubject[] {
+  const losing = leaving.filter(
+    (one) =>
+      !store.views
+        .bySource(channel.id, one.source, to.revision)
+        .some((other) => isSameSubject(other, one) && other.sourceVersion === one.sourceVersion),
+  )
+  const unfed = entering.filter(
+    (one) =>
+      channel.follows &&
+      !store.views
+        .bySource(channel.parentId!, one.source)
+        .some((other) => isSameSubject(other, one) && other.sourceVersion === one.sourceVersion),
+  )
+  const bySubject = Map.groupBy(
+    [...losing, ...unfed],
+    (one) => `${one.release} ${one.archiveId} ${one.source}`,
+  )
   return [...bySubject.values()].map(([one]) => ({
     channelId: channel.id,
     release: one!.release,
     archiveId: one!.archiveId,
     source: one!.source,
   }))
+}
+
+function isSameSubject(a: Placed, b: Placed): boolean {
+  return a.release === b.release && a.archiveId === b.archiveId
 }
 
 /** A file can be had if it is here, or if upstream's present index names it. */

@@ -3,6 +3,7 @@ import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Actor } from '../store/audit.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
+import type { Store } from '../store/store.ts'
 import type { ViewChange } from '../store/views.ts'
 import { countChanges } from './changes.ts'
 import { completeArchives, describeIndexes } from './follow-channels.ts'
@@ -36,6 +37,7 @@ export function unseededIndexes(repo: Pick<Repo, 'store'>, channel: Channel): nu
 /** Null where nothing waits for a seed. A suite of an archive that is not adopted as a whole is refused. */
 export async function seed(repo: Repo, order: SeedOrder, emit: Emit): Promise<Snapshot | null> {
   const { store } = repo
+  refuseUnknownPlace(store, order)
   const waiting = new Set(unseededIndexes(repo, order.channel))
   const chosen = store.archives
     .indexes()
@@ -72,4 +74,20 @@ export async function seed(repo: Repo, order: SeedOrder, emit: Emit): Promise<Sn
     },
     emit,
   )
+}
+
+function refuseUnknownPlace(store: Store, { archive, suite }: SeedOrder): void {
+  const suites = store.archives.suites()
+  const archives = [...new Set(suites.map((one) => one.archive))]
+  if (archive !== null && !archives.includes(archive)) {
+    throw new UusError('UNKNOWN_NAME', `There is no archive "${archive}"`, {
+      hint: `Archives are: ${archives.join(', ')}`,
+    })
+  }
+  const names = suites.filter((one) => archive === null || one.archive === archive).map((one) => one.name)
+  if (suite !== null && !names.includes(suite)) {
+    throw new UusError('UNKNOWN_NAME', `There is no suite "${suite}"`, {
+      hint: `Suites are: ${names.join(', ')}`,
+    })
+  }
 }

@@ -7,7 +7,7 @@ import type { Channel } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
 import { now } from '../store/views.ts'
 import type { PendingKind } from './classify.ts'
-import { listPending, type PendingItem, type PendingScope, pendingOf } from './pending.ts'
+import { listPending, type PendingItem, type PendingScope, pendingKey, pendingOf } from './pending.ts'
 
 export type Selector =
   | { readonly type: 'all' }
@@ -45,7 +45,7 @@ function usage(text: string, why: string): UusError {
   })
 }
 
-/** Kinds that are taken only where they are asked for, or where a name has nothing else. */
+/** Kinds that take something from clients, or change what they have: taken only where they are asked for. */
 const askedForKinds: ReadonlySet<PendingKind> = new Set(['republished', 'downgrade', 'remove'])
 
 export interface Selection {
@@ -53,12 +53,14 @@ export interface Selection {
   readonly items: readonly PendingItem[]
   /** Items that a person named, not only a group: for them a refusal is an answer. */
   readonly named: ReadonlySet<PendingItem>
+  /** Items that a person named and that have to be asked for by their kind. */
+  readonly unasked: readonly PendingItem[]
 }
 
 export interface SelectionOptions {
   /** Of which releases; empty means: the one there is. */
   readonly releases: readonly string[]
-  /** Kinds among republished, downgrade and remove that groups take too. */
+  /** Kinds among republished, downgrade and remove that are asked for. */
   readonly include: readonly PendingKind[]
   /** Milliseconds. */
   readonly now: number
@@ -73,9 +75,20 @@ export function select(
   scope: PendingScope,
   options: SelectionOptions,
 ): Selection {
+  refuseUnknownReleases(scope.store, options.releases)
   const chooser = new Chooser(scope, options)
   for (const selector of selectors) chooser.add(selector)
   return chooser.selection()
+}
+
+/** UNKNOWN_NAME for a release that no suite belongs to. */
+export function refuseUnknownReleases(store: Store, releases: readonly string[]): void {
+  const known = [...new Set(store.archives.suites().flatMap((suite) => suite.release ?? []))].sort()
+  const unknown = releases.find((release) => !known.includes(release))
+  if (unknown === undefined) return
+  throw new UusError('UNKNOWN_NAME', `There is no release "${unknown}"`, {
+    hint: `Releases are: ${known.join(', ')}; nothing was done`,
+  })
 }
 
 class Chooser {
@@ -83,6 +96,7 @@ class Chooser {
   readonly #options: SelectionOptions
   readonly #chosen = new Map<string, PendingItem>()
   readonly #named = new Set<PendingItem>()
+  readonly #unasked: PendingItem[] = []
   #all: readonly PendingItem[] | undefined
 
   constructor(scope: PendingScope, options: SelectionOptions) {
@@ -100,7 +114,8 @@ class Chooser {
       this.#all.filter((item) => this.#isInRelease(item)),
       groupKey,
     ).values()) {
-      for (const item of newestPerSuite(items.filter((one) => this.#isTaken(one, selector)))) this.#take(item)
+      const taken = items.filter((one) => this.#isTaken(one, selector))
+      for (const item of newestPerSuite(withoutDeclined(taken))) this.#take(item)
     }
   }
 
@@ -116,11 +131,11 @@ class Chooser {
         },
       )
     }
-    return { items, named: this.#named }
+    return { items, named: this.#named, unasked: this.#unasked }
   }
 
   #isTaken(item: PendingItem, selector: Exclude<Selector, { type: 'name' }>): boolean {
-    if (askedForKinds.has(item.kind) && !this.#options.include.includes(item.kind)) return false
+    if (!this.#isAskedFor(item)) return false
     switch (selector.type) {
       case 'all':
         return true
@@ -137,24 +152,45 @@ class Chooser {
     if (sources.length === 0) throw this.#unknown(selector.pattern)
     const isPattern = /[*?[]/.test(selector.pattern)
     const waiting = pendingOf(this.#scope, sources).filter((item) => this.#isInRelease(item))
-    const matching = selector.version === null ? waiting : this.#ofVersion(waiting, sources, selector.version)
+    const matching = selector.version === null ? waiting : this.#ofVersion(waiting, sources, selector)
     for (const items of Map.groupBy(matching, groupKey).values()) {
-      const usual = items.filter(
-        (item) => !askedForKinds.has(item.kind) || this.#options.include.includes(item.kind),
-      )
-      const chosen = selector.version !== null ? items : usual.length > 0 ? newestPerSuite(usual) : items
-      for (const item of chosen) {
-        const taken = this.#take(item)
-        if (!isPattern) this.#named.add(taken)
-      }
+      const usual = items.filter((item) => this.#isAskedFor(item))
+      if (usual.length > 0) {
+        const chosen = selector.version === null ? newestPerSuite(withoutDeclined(usual)) : usual
+        for (const item of chosen) {
+          const taken = this.#take(item)
+          if (!isPattern) this.#named.add(taken)
+        }
+      } else if (!isPattern) this.#addUnusual(items, selector.version !== null)
     }
   }
 
+  /** A name with its version asks for the downgrade to it, or for other bytes under it; nothing asks for a removal. */
+  #addUnusual(items: readonly PendingItem[], isExact: boolean): void {
+    for (const item of items) {
+      if (isExact && item.kind !== 'remove') this.#named.add(this.#take(item))
+      else this.#unasked.push(item)
+    }
+  }
+
+  #isAskedFor(item: PendingItem): boolean {
+    return !askedForKinds.has(item.kind) || this.#options.include.includes(item.kind)
+  }
+
   /** A version that waits now, or one that the feeding channel had before it moved on. */
-  #ofVersion(waiting: readonly PendingItem[], sources: readonly string[], version: string): PendingItem[] {
+  #ofVersion(
+    waiting: readonly PendingItem[],
+    sources: readonly string[],
+    selector: Selector & { type: 'name' },
+  ): PendingItem[] {
+    const version = selector.version!
     const found = waiting.filter((item) => compareVersions(item.version, version) === 0)
+    const { store, feeding, target } = this.#scope
+    const isKnown = [feeding.id, target.id].some((id) =>
+      sources.some((source) => store.views.lastRevisionOf(id, source, version) !== null),
+    )
+    if (found.length === 0 && !isKnown) throw this.#unknownVersion(selector.pattern, version)
     if (found.length > 0 || this.#scope.revision !== undefined) return found
-    const { store, feeding } = this.#scope
     for (const source of sources) {
       const revision = store.views.lastRevisionOf(feeding.id, source, version)
       if (revision === null) continue
@@ -172,10 +208,19 @@ class Chooser {
   }
 
   #take(item: PendingItem): PendingItem {
-    const key = `${groupKey(item)} ${item.version} ${item.kind}`
+    const key = pendingKey(item)
     const known = this.#chosen.get(key)
     if (known === undefined) this.#chosen.set(key, item)
     return known ?? item
+  }
+
+  #unknownVersion(name: string, version: string): UusError {
+    const { target, feeding } = this.#scope
+    return new UusError(
+      'UNKNOWN_NAME',
+      `There never was a version ${version} of ${name}, neither in ${feeding.name} nor in ${target.name}`,
+      { hint: `"uus explain ${name}" shows what waits of it; nothing was done` },
+    )
   }
 
   #unknown(name: string): UusError {
@@ -218,6 +263,12 @@ export function findSources(
 
 function groupKey(item: PendingItem): string {
   return `${item.release} ${item.archiveId} ${item.source}`
+}
+
+/** A declined version hides no other; where there is none, it stays to say why nothing moves. */
+function withoutDeclined(items: readonly PendingItem[]): readonly PendingItem[] {
+  const free = items.filter((item) => item.decision?.verb !== 'decline')
+  return free.length > 0 ? free : items
 }
 
 /** Of several waiting versions of a source the newest in each suite; what is not a version's entry stays. */

@@ -51,18 +51,41 @@ export class Blobs {
     for (const name of await readdir(this.#temporary)) await this.#disk.remove(join(this.#temporary, name))
   }
 
-  async create(): Promise<BlobWriter> {
-    const file = await this.#disk.createTemp(this.#temporary)
-    return new FileWriter(file, this.#isDurable, (sha256) => this.#placeFor(sha256))
+  /** Removes every blob: of a store that holds only what somebody is working on. */
+  async clear(): Promise<void> {
+    for await (const sha256 of this.list()) await this.delete(sha256)
   }
 
-  /** Where a new blob goes; its folder exists. */
-  async #placeFor(sha256: Sha256): Promise<string> {
+  async create(): Promise<BlobWriter> {
+    const file = await this.#createTemp()
+    return new FileWriter(file, (sha256) => this.#keep(file, sha256))
+  }
+
+  async #createTemp(): Promise<TempFile> {
+    try {
+      return await this.#disk.createTemp(this.#temporary)
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error
+      // Somebody emptied the store while we run.
+      await this.#disk.makeFolder(this.#temporary)
+      return this.#disk.createTemp(this.#temporary)
+    }
+  }
+
+  /** Puts a written file in its place. */
+  async #keep(file: TempFile, sha256: Sha256): Promise<void> {
     const path = this.#pathOf(sha256)
     const prefix = sha256.slice(0, 2)
     if (!this.#prefixes.has(prefix)) await this.#disk.makeFolder(dirname(path))
     this.#prefixes.add(prefix)
-    return path
+    try {
+      await file.commit(path, this.#isDurable)
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error
+      // Somebody emptied the store while we run.
+      await this.#disk.makeFolder(dirname(path))
+      await file.commit(path, this.#isDurable)
+    }
   }
 
   /** Null if there is no such blob. */
@@ -111,14 +134,12 @@ export class Blobs {
 
 class FileWriter implements BlobWriter {
   readonly #file: TempFile
-  readonly #isDurable: boolean
-  readonly #placeFor: (sha256: Sha256) => Promise<string>
+  readonly #keep: (sha256: Sha256) => Promise<void>
   readonly #hasher = new Hasher()
 
-  constructor(file: TempFile, isDurable: boolean, placeFor: (sha256: Sha256) => Promise<string>) {
+  constructor(file: TempFile, keep: (sha256: Sha256) => Promise<void>) {
     this.#file = file
-    this.#isDurable = isDurable
-    this.#placeFor = placeFor
+    this.#keep = keep
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -133,7 +154,7 @@ class FileWriter implements BlobWriter {
   async commit(): Promise<{ sha256: Sha256; sizeBytes: number }> {
     const { sizeBytes } = this.#hasher
     const sha256 = this.#hasher.digest()
-    await this.#file.commit(await this.#placeFor(sha256), this.#isDurable)
+    await this.#keep(sha256)
     return { sha256, sizeBytes }
   }
 

@@ -63,6 +63,27 @@ export class Decisions {
     }
   }
 
+  /** A suite of the archive goes by another release from now on: what is in force there holds on. */
+  carryOver(
+    tx: Tx,
+    archiveId: number,
+    from: string,
+    to: string,
+    by: { readonly at: number; readonly actor: string },
+  ): void {
+    const channels = this.#db
+      .pluck<number>('SELECT DISTINCT channel_id FROM decision WHERE archive_id = ? AND release = ?')
+      .all(archiveId, from)
+    for (const channelId of channels) {
+      const inForce = [...this.holds(channelId), ...this.verdicts(channelId)]
+      for (const { id, ...decision } of inForce) {
+        if (decision.archiveId !== archiveId || decision.release !== from) continue
+        const reason = `release ${from} is ${to} now${decision.reason === null ? '' : `; ${decision.reason}`}`
+        this.add(tx, { ...decision, ...by, release: to, reason })
+      }
+    }
+  }
+
   /** The holds in force on a channel. */
   holds(channelId: number): Decision[] {
     return this.#newest(channelId, "verb IN ('hold', 'unhold')", 'source').filter(

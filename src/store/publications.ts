@@ -11,13 +11,6 @@ export interface PublicationFile {
   readonly isServed: boolean
 }
 
-export interface Publication {
-  readonly id: number
-  readonly suiteId: number
-  readonly body: string
-  readonly files: readonly PublicationFile[]
-}
-
 export interface Envelope {
   readonly channelId: number
   /** Milliseconds, whole seconds. */
@@ -85,11 +78,9 @@ export class Publications {
     return id
   }
 
-  get(id: number): Publication {
-    const row = this.#db
-      .prepare<{ id: number; suite_id: number; body: string }>('SELECT * FROM publication WHERE id = ?')
-      .get(id)!
-    return { id: row.id, suiteId: row.suite_id, body: row.body, files: this.files(id) }
+  /** Its Release without dates. */
+  body(id: number): string {
+    return this.#db.pluck<string>('SELECT body FROM publication WHERE id = ?').get(id)!
   }
 
   files(publicationId: number): PublicationFile[] {

@@ -229,8 +229,8 @@ export class Views {
       .map(toPlaced)
   }
 
-  /** Those of the records whose file the channel shows in the release, by whatever stanza. */
-  withVisibleFile(channelId: number, release: string, recordIds: readonly number[]): number[] {
+  /** Those of the records whose identity (package, version, architecture, file) the channel shows in the release. */
+  withVisibleIdentity(channelId: number, release: string, recordIds: readonly number[]): number[] {
     return this.#db
       .pluck<number>(
         `SELECT asked.id FROM json_each(?) CROSS JOIN record AS asked ON asked.id = json_each.value
@@ -240,7 +240,8 @@ export class Views {
            CROSS JOIN suite_index ON suite_index.id = view.index_id AND suite_index.dropped_at IS NULL
            CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.release = ?
            CROSS JOIN member ON member.view_id = view.id AND member.record_id = twin.id
-           WHERE twin.kind = asked.kind AND twin.name = asked.name AND twin.sha256 = asked.sha256 AND member.until IS NULL)`,
+           WHERE twin.kind = asked.kind AND twin.name = asked.name AND twin.version = asked.version
+             AND twin.architecture = asked.architecture AND twin.sha256 = asked.sha256 AND member.until IS NULL)`,
       )
       .all(JSON.stringify(recordIds), channelId, release)
   }
@@ -253,6 +254,28 @@ export class Views {
            AND record_id NOT IN (SELECT record_id FROM member WHERE view_id = ? AND ${isVisible})`,
       )
       .all(viewId, since, viewId, exceptAt, exceptAt)
+  }
+
+  /** The first revision at which a channel showed a version of a source, in an archive; null if it never did. */
+  firstRevisionOf(
+    channelId: number,
+    archiveId: number,
+    source: string,
+    sourceVersion: string,
+  ): number | null {
+    return (
+      this.#db
+        .pluck<number | null>(
+          `SELECT min(member.since)
+           FROM record
+           CROSS JOIN view ON view.channel_id = ?
+           CROSS JOIN suite_index ON suite_index.id = view.index_id
+           CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.archive_id = ?
+           CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
+           WHERE record.source = ? AND record.source_version = ?`,
+        )
+        .get(channelId, archiveId, source, sourceVersion) ?? null
+    )
   }
 
   /** The last revision at which a channel showed a version of a source; null if it never did. */

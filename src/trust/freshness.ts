@@ -19,7 +19,7 @@ export interface ReleaseExpectations {
   readonly suite: string
   readonly known: KnownRelease | null
   readonly checksValidUntil: boolean
-  /** An administrator accepted this suite's new identity in this very command. */
+  /** An administrator accepted what this suite's Release says now, in this very command. */
   readonly isAccepted: boolean
 }
 
@@ -50,7 +50,7 @@ export function judgeFreshness(
       { hint: 'Check the clock of this host (timedatectl), then run: uus update' },
     )
   }
-  if (expected.known !== null && release.date < expected.known.date)
+  if (expected.known !== null && release.date < expected.known.date && !expected.isAccepted)
     return { outcome: 'older', date: release.date }
   if (expected.checksValidUntil && release.validUntil !== null && release.validUntil < now) {
     throw new TrustError(

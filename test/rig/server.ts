@@ -80,7 +80,7 @@ export class TestServer implements AsyncDisposable {
   async json<T>(...arguments_: string[]): Promise<T> {
     const result = await this.uus(...arguments_, '--json')
     if (result.status !== 0)
-      throw new Error(`uus ${arguments_.join(' ')} (exit ${result.status}): ${result.output}`)
+      throw new Error(`uus ${arguments_.join(' ')} (exit ${result.status}): ${result.output}\n${this.log}`)
     return JSON.parse(result.stdout) as T
   }
 

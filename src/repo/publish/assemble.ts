@@ -2,6 +2,7 @@
 
 import { Readable } from 'node:stream'
 import type { Sha256 } from '../../lib/digest.ts'
+import { UusError } from '../../lib/errors.ts'
 import type { Blobs, OpenBlob } from '../../store/blobs.ts'
 import type { Texts } from '../../store/texts.ts'
 import { containerOf } from './encoders.ts'
@@ -56,7 +57,8 @@ class AssembledFile implements OpenBlob {
   readonly sizeBytes: number
   readonly #parts: readonly Part[]
   readonly #packs: Pick<Blobs, 'open'>
-  #open: { readonly pack: Sha256; readonly blob: OpenBlob } | null = null
+  /** Reads may overlap: each pack is opened once. */
+  readonly #open = new Map<Sha256, Promise<OpenBlob | null>>()
   #isStreaming = false
 
   constructor(parts: readonly Part[], packs: Pick<Blobs, 'open'>) {
@@ -99,17 +101,18 @@ class AssembledFile implements OpenBlob {
   }
 
   async #pack(pack: Sha256): Promise<OpenBlob> {
-    if (this.#open?.pack === pack) return this.#open.blob
-    await this.#close()
-    const blob = await this.#packs.open(pack)
-    if (blob === null) throw new Error(`Internal error: the pack ${pack} is gone`)
-    this.#open = { pack, blob }
-    return blob
+    const opening = this.#open.get(pack) ?? this.#packs.open(pack)
+    this.#open.set(pack, opening)
+    const blob = await opening
+    if (blob !== null) return blob
+    throw new UusError('DATA_UNUSABLE', `A part of a published file is missing: ${pack}`, {
+      hint: 'Make it again: uus fsck --repair',
+    })
   }
 
   async #close(): Promise<void> {
-    await this.#open?.blob[Symbol.asyncDispose]()
-    this.#open = null
+    for (const opening of this.#open.values()) await (await opening)?.[Symbol.asyncDispose]()
+    this.#open.clear()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

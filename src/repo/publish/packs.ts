@@ -41,12 +41,12 @@ export class PackDamaged extends Error {
 }
 
 const longestRun = 1 << 20
-const openPacks = 32
 
 /** Reads packed blocks, those that lie side by side at once, and checks each. */
 export class PackReader implements AsyncDisposable {
   readonly #blobs: Blobs
-  readonly #open = new Map<Sha256, OpenBlob>()
+  /** Packs that are open, or are being opened: several forms read at the same time. */
+  readonly #open = new Map<Sha256, Promise<OpenBlob | null>>()
 
   constructor(blobs: Blobs) {
     this.#blobs = blobs
@@ -66,20 +66,15 @@ export class PackReader implements AsyncDisposable {
   }
 
   async #bytes(pack: Sha256, start: number, count: number): Promise<Buffer> {
-    const blob = this.#open.get(pack) ?? (await this.#blobs.open(pack))
+    const opening = this.#open.get(pack) ?? this.#blobs.open(pack)
+    this.#open.set(pack, opening)
+    const blob = await opening
     if (blob === null || start + count > blob.sizeBytes) throw new PackDamaged(`${pack} is not there`)
-    this.#open.delete(pack)
-    this.#open.set(pack, blob)
-    const [oldest] = this.#open
-    if (this.#open.size > openPacks && oldest !== undefined) {
-      this.#open.delete(oldest[0])
-      await oldest[1][Symbol.asyncDispose]()
-    }
     return blob.read(start, count)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const blob of this.#open.values()) await blob[Symbol.asyncDispose]()
+    for (const opening of this.#open.values()) await (await opening)?.[Symbol.asyncDispose]()
     this.#open.clear()
   }
 }

@@ -195,17 +195,18 @@ export class Adopter {
 
   /** What the configuration asks for. What is newly missing is refused, or, if that is accepted, frozen. */
   #wanted({ release }: VerifiedRelease, suite: Suite, input: ExamineInput) {
-    const { components, architectures } = this.#archive(input)
+    const { components, architectures, foreignArchitectures } = this.#archive(input)
     const { wanted, missing } = wantedIndexes(release, components, architectures)
-    const frozen = this.#repo.store.archives
-      .indexes()
-      .filter((index) => index.suiteId === suite.id && index.frozenAt !== null)
-    const vanished = missing.filter(
-      (one) =>
-        !frozen.some((index) => index.component === one.component && index.architecture === one.architecture),
-    )
+    const known = this.#repo.store.archives.indexes().filter((index) => index.suiteId === suite.id)
+    const vanished = missing.filter((one) => {
+      const index = known.find(
+        (each) => each.component === one.component && each.architecture === one.architecture,
+      )
+      // Not every archive has what some clients have beside their own; apt does not mind either.
+      return index === undefined ? !foreignArchitectures.includes(one.architecture) : index.frozenAt === null
+    })
     if (wanted.length === 0 || (vanished.length > 0 && !input.isAccepted)) {
-      throw incomplete(`${suite.archive}/${suite.name}`, release, missing)
+      throw incomplete(`${suite.archive}/${suite.name}`, release, vanished.length > 0 ? vanished : missing)
     }
     return { wanted, vanished, isChanged: wanted.some((index) => !this.#isKnown(suite, index)) }
   }

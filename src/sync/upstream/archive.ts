@@ -16,6 +16,7 @@ export interface UpstreamArchive {
   readonly components: readonly string[]
   /** With the foreign ones. */
   readonly architectures: readonly string[]
+  readonly foreignArchitectures: readonly string[]
   readonly keyringFiles: readonly string[]
   readonly keyFingerprints: readonly string[]
   releaseOf(suite: string): string | null

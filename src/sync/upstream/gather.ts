@@ -39,8 +39,14 @@ export class Gatherer {
   readonly #fetcher: Fetcher
   readonly #incoming: Blobs
   readonly #examine: Examine
-  /** Validators of the last good answer, by URL. They may be lost: a full answer costs little. */
-  readonly #validators = new Map<string, Validators>()
+  /**
+   * By suite: the validators of the answer that stands for what is held, and whose they are. Another address may
+   * truthfully say that it has nothing new, and lag behind. They may be lost: a full answer costs little.
+   */
+  readonly #held = new Map<string, { url: string; validators: Validators }>()
+
+  /** How many updates need a fetched file: suites can have the very same index. */
+  readonly #users = new Map<Sha256, number>()
 
   constructor(fetcher: Fetcher, incoming: Blobs, examine: Examine) {
     this.#fetcher = fetcher
@@ -48,7 +54,7 @@ export class Gatherer {
     this.#examine = examine
   }
 
-  /** Tries the suite's addresses in turn. Throws the first one's reason if none will do. */
+  /** Tries the suite's addresses in turn. Throws the first failure's reason if none will do. */
   async gather(input: GatherInput, emit: Emit): Promise<Gathered> {
     let firstFailure: unknown
     let isOlder = false
@@ -61,7 +67,7 @@ export class Gatherer {
         firstFailure ??= error
       }
     }
-    if (isOlder) return { outcome: 'older' }
+    if (firstFailure === undefined && isOlder) return { outcome: 'older' }
     throw firstFailure ?? new Error(`Internal error: no address serves ${input.archive.name}/${input.suite}`)
   }
 
@@ -82,15 +88,17 @@ export class Gatherer {
   }
 
   /** InRelease, or, where there is none, Release with Release.gpg. */
-  async #fetchRelease(folder: string, { archive, isAccepted }: GatherInput) {
+  async #fetchRelease(folder: string, { archive, suite, isAccepted }: GatherInput) {
     const { transport } = archive
     const url = `${folder}/InRelease`
-    const validators = isAccepted ? undefined : this.#validators.get(url)
+    const key = `${archive.name}/${suite}`
+    const held = this.#held.get(key)
+    const validators = !isAccepted && held?.url === url ? held.validators : undefined
     const answer = await this.#fetcher.fetchSmall(url, maxReleaseBytes, { transport, validators })
     if (answer.outcome === 'unchanged') return 'unchanged'
     if (answer.outcome === 'ok') {
       const fetched: FetchedRelease = { type: 'inrelease', file: answer.bytes }
-      return { fetched, remember: () => this.#validators.set(url, answer.validators) }
+      return { fetched, remember: () => void this.#held.set(key, { url, validators: answer.validators }) }
     }
     const file = await this.#fetcher.fetchSmall(`${folder}/Release`, maxReleaseBytes, { transport })
     const signature = await this.#fetcher.fetchSmall(`${folder}/Release.gpg`, maxReleaseBytes, { transport })
@@ -106,7 +114,7 @@ export class Gatherer {
       )
     }
     const fetched: FetchedRelease = { type: 'detached', file: file.bytes, signature: signature.bytes }
-    return { fetched, remember: () => {} }
+    return { fetched, remember: () => void this.#held.delete(`${archive.name}/${suite}`) }
   }
 
   async #fetchIndexes(
@@ -123,10 +131,16 @@ export class Gatherer {
       doneBytes += bytes
       emit({ type: 'fetch-progress', label: `${archive.name}/${suite}`, doneBytes, totalBytes })
     }
-    const fetches = wanted
-      .filter((index) => index.candidates.length > 0)
-      .map((index) => this.#fetchIndex(folder, index, input, onBytes))
-    return Promise.all(fetches)
+    const fetches = await Promise.allSettled(
+      wanted
+        .filter((index) => index.candidates.length > 0)
+        .map((index) => this.#fetchIndex(folder, index, input, onBytes)),
+    )
+    const fetched = fetches.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+    const failed = fetches.find((one) => one.status === 'rejected')
+    if (failed === undefined) return fetched
+    await this.forget(fetched)
+    throw failed.reason
   }
 
   /** The same address first, since it had the Release; then the others that serve this architecture. */
@@ -175,7 +189,9 @@ export class Gatherer {
       if (hash.digest('hex') !== file.digest) {
         throw wrongBytes(url, `has another ${file.algorithm} than the Release says`)
       }
-      return (await writer.commit()).sha256
+      const { sha256 } = await writer.commit()
+      this.#users.set(sha256, (this.#users.get(sha256) ?? 0) + 1)
+      return sha256
     } catch (error) {
       onBytes(-doneBytes)
       throw error
@@ -186,6 +202,14 @@ export class Gatherer {
 
   /** Fetched indexes are of no use once they were adopted or refused. */
   async forget(indexes: readonly FetchedIndex[]): Promise<void> {
-    for (const index of indexes) await this.#incoming.delete(index.blob)
+    for (const { blob } of indexes) {
+      const users = (this.#users.get(blob) ?? 1) - 1
+      if (users > 0) {
+        this.#users.set(blob, users)
+        continue
+      }
+      this.#users.delete(blob)
+      await this.#incoming.delete(blob)
+    }
   }
 }
