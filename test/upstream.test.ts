@@ -112,6 +112,7 @@ async function downloadTwenty(
 
 test('every stanza of a full index comes back byte for byte from the catalogue', { skip }, async () => {
   const { Store } = await import('../src/store/store.ts')
+  const { packageRecord } = await import('../src/store/records.ts')
   const place = mkdtempSync(join(tmpdir(), 'uus-roundtrip-'))
   try {
     const path = join(place, 'config.yaml')
@@ -125,7 +126,7 @@ test('every stanza of a full index comes back byte for byte from the catalogue',
     using store = Store.openWriter(join(place, 'catalogue.db'), new RealDisk())
     const reader = new PackagesReader('Packages')
     const stanzas = [...reader.push(index), ...reader.end()]
-    const ids = store.db.write((tx) => store.records.put(tx, stanzas))
+    const ids = store.db.write((tx) => store.records.put(tx, stanzas.map(packageRecord)))
     const texts = ids.map((id) => store.records.text(id))
     assert.deepEqual(Buffer.concat(texts.flatMap((text) => [text, Buffer.from('\n')])), index)
   } finally {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { isSecuritySuite } from '../debian/names.ts'
 import { type ErrorValue, UusError } from '../lib/errors.ts'
 import { refreshAlarms } from '../repo/alarms.ts'
-import { republishChangedIdentities } from '../repo/configure.ts'
+import { republishStale } from '../repo/configure.ts'
 import { evaluateApprovals } from '../repo/evaluate.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { renewEnvelopes } from '../repo/renew.ts'
@@ -68,7 +68,7 @@ export const upkeepStep = step<Record<string, never>, void>('upkeep', (context, 
 )
 
 async function upkeep(context: JobsContext, call: Call): Promise<void> {
-  await republishChangedIdentities(context.repo, call.actor, call.emit)
+  await republishStale(context.repo, call.actor, call.emit)
   await renewEnvelopes(context.repo)
   for (const finding of refreshAlarms(context.repo, maxAgeOf(context)))
     call.emit({ type: 'alarm', ...finding })

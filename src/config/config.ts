@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { isMap, LineCounter, type Node, parseDocument, type Document as YamlDocument } from 'yaml'
 import type { z } from 'zod'
+import { type IndexKind, isFlatSuite } from '../debian/index-kinds.ts'
 import { systemCode, UusError } from '../lib/errors.ts'
 import { configShape, type RawConfig } from './shape.ts'
 import { nearest } from './suggest.ts'
@@ -30,6 +31,8 @@ export interface ArchiveConfig {
   /** With the foreign ones. */
   readonly architectures: readonly string[]
   readonly foreignArchitectures: readonly string[]
+  readonly kinds: readonly IndexKind[]
+  readonly languages: readonly string[]
   readonly keyringFiles: readonly string[]
   readonly keyFingerprints: readonly string[]
   /** The release of a suite, where the configuration tells. */
@@ -239,6 +242,13 @@ function checkArchive(archive: Raw, at: readonly PropertyKey[], names: unknown[]
   if (names.includes(archive.name)) complain([...at, 'name'], `"${archive.name}" stands twice`)
   names.push(archive.name)
   const suites = [archive.suites].flat()
+  const flat = suites.filter((suite) => typeof suite === 'string' && isFlatSuite(suite))
+  if (flat.length > 0 && flat.length < suites.length)
+    complain([...at, 'suites'], 'mixes flat suites with others; give them an archive of their own')
+  else if (flat.length > 0 && archive.components !== undefined)
+    complain([...at, 'components'], 'does not go with a flat suite, which has no components')
+  else if (flat.length === 0 && archive.components === undefined)
+    complain([...at, 'components'], 'is missing')
   for (const suite of Object.keys(asObject(archive.release))) {
     if (!suites.includes(suite)) complain([...at, 'release', suite], "is not one of the archive's suites")
   }
@@ -300,9 +310,11 @@ function buildArchive(
       architectures: one.architectures ?? null,
     })),
     suites: raw.suites,
-    components: raw.components,
+    components: raw.components ?? [],
     architectures: [...new Set([...raw.architectures, ...raw['foreign-architectures']])],
     foreignArchitectures: raw['foreign-architectures'],
+    kinds: raw.indexes.flatMap((name) => kindsOf[name]),
+    languages: raw.languages,
     keyringFiles: raw['signed-by'].filter((text) => !isFingerprint(text)).map(locate),
     keyFingerprints: raw['signed-by']
       .filter(isFingerprint)
@@ -313,6 +325,15 @@ function buildArchive(
     maxAgeSeconds: raw['max-age'],
     tls: { ca: pick('ca'), clientCertificate: pick('client-certificate'), clientKey: pick('client-key') },
   }
+}
+
+const kindsOf: Record<RawConfig['archives'][number]['indexes'][number], readonly IndexKind[]> = {
+  packages: ['packages'],
+  sources: ['sources'],
+  translations: ['translations'],
+  cnf: ['commands'],
+  dep11: ['components', 'icons'],
+  contents: ['contents'],
 }
 
 /** Parents before children. */

@@ -109,7 +109,6 @@ test('what cannot be mirrored is left out, each with a line that says why', () =
 deb cdrom:[Debian]/ bookworm main
 deb [trusted=yes] http://t.example/apt stable main
 deb http://uus.example.com:8080/approved/ubuntu noble main
-deb http://flat.example/repo ./
 deb mirror+http://m.example/list noble main
 `,
   )
@@ -119,23 +118,43 @@ deb mirror+http://m.example/list noble main
     'sources.list:2: cdrom:[Debian]/ is left out: only http and https archives can be mirrored',
     'sources.list:3: http://t.example/apt is left out: "Trusted: yes" skips signatures, and UUS does not',
     'sources.list:4: http://uus.example.com:8080/approved/ubuntu is left out: it is this very server',
-    'sources.list:5: http://flat.example/repo is left out: flat repositories are not supported yet',
-    'sources.list:6: mirror+http://m.example/list is left out: only http and https archives can be mirrored',
+    'sources.list:5: mirror+http://m.example/list is left out: only http and https archives can be mirrored',
   ])
 })
 
-test('one archive listed suite by suite is one archive', () => {
-  const { archives } = draft(
-    'sources.list',
-    `deb http://archive.ubuntu.com/ubuntu noble main
-deb http://archive.ubuntu.com/ubuntu noble universe
-deb [check-valid-until=no] http://archive.ubuntu.com/ubuntu noble-updates main
-`,
+test('one archive listed line by line is one archive, with its sources if they are wanted', () => {
+  const lines = ['noble', 'noble-updates'].flatMap((suite) =>
+    ['main restricted', 'universe'].flatMap((components) => [
+      `deb http://archive.ubuntu.com/ubuntu ${suite} ${components}`,
+      `deb-src [check-valid-until=no] http://archive.ubuntu.com/ubuntu ${suite} ${components}`,
+    ]),
   )
-  const [archive, ...more] = roundTrip(archives).archives
+  const [archive, ...more] = roundTrip(draft('sources.list', lines.join('\n')).archives).archives
   assert.equal(more.length, 0)
   assert.deepEqual(
-    [archive?.suites, archive?.components, archive?.checksValidUntil],
-    [['noble', 'noble-updates'], ['main', 'universe'], false],
+    [archive?.suites, archive?.components, archive?.checksValidUntil, archive?.kinds.includes('sources')],
+    [['noble', 'noble-updates'], ['main', 'restricted', 'universe'], false, true],
   )
+})
+
+test('suites with other components are another archive: nothing is taken that nobody asked for', () => {
+  const { archives } = draft(
+    'sources.list',
+    `deb http://deb.debian.org/debian stable main
+deb http://deb.debian.org/debian testing contrib
+`,
+  )
+  assert.deepEqual(
+    roundTrip(archives).archives.map(({ name, suites, components }) => [name, suites, components]),
+    [
+      ['debian', ['stable'], ['main']],
+      ['debian-2', ['testing'], ['contrib']],
+    ],
+  )
+})
+
+test('a flat archive has no components', () => {
+  const { archives } = draft('sources.list', 'deb http://flat.example/repo ./\n')
+  const [archive] = roundTrip(archives).archives
+  assert.deepEqual([archive?.suites, archive?.components, archive?.releaseOf('./')], [['./'], [], 'noble'])
 })

@@ -1,7 +1,7 @@
 // A first configuration from a host's own apt sources. Pure: what was read comes in, text goes out.
 import { stringify } from 'yaml'
 import type { AptSource } from '../debian/sources-list.ts'
-import { isReservedName } from './shape.ts'
+import { defaultIndexes, isReservedName } from './shape.ts'
 
 /** What is known of the host. */
 export interface HostFacts {
@@ -26,6 +26,7 @@ export interface DraftArchive {
   /** A key that stood in the sources entry; to be written to the file that `signedBy` names. */
   embeddedKey: string | null
   release: string | null
+  hasSources: boolean
   ignoresValidUntil: boolean
 }
 
@@ -43,19 +44,53 @@ export function draftArchives(
 ): Draft {
   const archives: DraftArchive[] = []
   const skipped: string[] = []
-  for (const source of sources) {
+  const usable = sources.filter((source) => {
     const why = whyNot(source, host)
-    if (why === null) addSource(archives, source, host, keyFile)
-    else skipped.push(`${source.place}: ${source.uri} is left out: ${why}`)
-  }
+    if (why !== null) skipped.push(`${source.place}: ${source.uri} is left out: ${why}`)
+    return why === null
+  })
+  for (const source of regroup(usable)) addSource(archives, source, host, keyFile)
   return { archives, skipped }
+}
+
+/**
+ * An archive has all its components in all its suites. However the entries of one address are written, they come out
+ * as one for the suites that have the same components.
+ */
+function regroup(sources: readonly AptSource[]): AptSource[] {
+  const isAlike = ({ uri, signedBy, architectures }: AptSource) =>
+    JSON.stringify([uri, signedBy, architectures])
+  return [...Map.groupBy(sources, isAlike).values()].flatMap((alike) => {
+    const suites = new Map<string, { components: Set<string>; types: Set<string>; first: AptSource }>()
+    for (const source of alike) {
+      for (const suite of source.suites) {
+        const known = suites.get(suite) ?? { components: new Set(), types: new Set(), first: source }
+        for (const component of source.components) known.components.add(component)
+        for (const type of source.types) known.types.add(type)
+        suites.set(suite, known)
+      }
+    }
+    const groups = Map.groupBy(suites, ([, { components, types }]) =>
+      [[...components].sort().join(' '), types.has('deb-src')].join(),
+    )
+    const wanted = [...groups.values()].filter((group) => group[0]![1].types.has('deb'))
+    return wanted.map((group) => {
+      const { components, types, first } = group[0]![1]
+      return {
+        ...first,
+        suites: group.map(([suite]) => suite),
+        components: [...components],
+        types: [...types],
+        ignoresValidUntil: alike.some((source) => source.ignoresValidUntil),
+      }
+    })
+  })
 }
 
 function whyNot(source: AptSource, host: HostFacts): string | null {
   if (!/^https?:\/\//.test(source.uri)) return `only http and https archives can be mirrored`
   if (host.ownBaseUrl !== null && source.uri.startsWith(host.ownBaseUrl)) return 'it is this very server'
   if (source.isTrusted) return '"Trusted: yes" skips signatures, and UUS does not'
-  if (source.suites.some((suite) => suite.endsWith('/'))) return 'flat repositories are not supported yet'
   const hasKeys = source.signedBy.armored !== null || source.signedBy.paths.length > 0
   if (!hasKeys && host.trustedKeyrings.length === 0) return 'no keyring is known for it'
   return null
@@ -80,6 +115,7 @@ function addSource(
     signedBy: signersOf(source, host),
     embeddedKey: source.signedBy.armored,
     release: releaseFor(uri, source.suites, host.codename),
+    hasSources: source.types.includes('deb-src'),
     ignoresValidUntil: source.ignoresValidUntil,
   }
   if (draft.architectures.length === 0) draft.architectures = draft.foreignArchitectures.splice(0)
@@ -133,8 +169,7 @@ function releaseFor(uri: string, suites: readonly string[], codename: string | n
 function isSameArchive(a: DraftArchive, b: DraftArchive, source: AptSource): boolean {
   const isSameSigner = a.embeddedKey === b.embeddedKey && a.signedBy.join() === b.signedBy.join()
   if (!isSameSigner || a.release !== b.release) return false
-  // An archive has all its components in all its suites.
-  if (!isSameSet(a.components, b.components) && !isSameSet(a.suites, b.suites)) return false
+  if (!isSameSet(a.components, b.components) || a.hasSources !== b.hasSources) return false
   if (a.uris.some((one) => one.uri === b.uris[0]!.uri)) return true
   const isNamedKey = source.signedBy.paths.length > 0
   return isNamedKey && a.name === b.name && !a.suites.some((suite) => b.suites.includes(suite))
@@ -191,13 +226,14 @@ function describe(archive: DraftArchive): Record<string, unknown> {
     name: archive.name,
     uris: archive.uris.map((one) => (isSplit ? { uri: one.uri, suites: one.suites } : one.uri)),
     suites: archive.suites,
-    components: archive.components,
+    ...(archive.components.length === 0 ? {} : { components: archive.components }),
     architectures: archive.architectures,
     ...(archive.foreignArchitectures.length === 0
       ? {}
       : { 'foreign-architectures': archive.foreignArchitectures }),
     'signed-by': archive.signedBy,
     ...(archive.release === null ? {} : { release: archive.release }),
+    ...(archive.hasSources ? { indexes: [...defaultIndexes, 'sources'] } : {}),
     ...(archive.ignoresValidUntil ? { 'check-valid-until': false } : {}),
   }
 }

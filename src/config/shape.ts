@@ -1,6 +1,6 @@
 // The shape of config.yaml. Every field says here what it means; config.example.yaml shows them all in use.
 import { z } from 'zod'
-import { isArchitecture, isDistributionPath } from '../debian/names.ts'
+import { isArchitecture, isDistributionPath, isSuiteName } from '../debian/names.ts'
 import { parseDuration } from '../lib/units.ts'
 
 const reservedNames: ReadonlySet<string> = new Set([
@@ -47,7 +47,7 @@ const oneOrMore = <T extends z.ZodType>(item: T) =>
 
 const suiteName = z
   .string()
-  .refine((text) => isDistributionPath(text), 'must be a suite as it stands below dists/, like noble-updates')
+  .refine((text) => isSuiteName(text), 'must be a suite as it stands below dists/, like noble-updates')
 const componentName = z.string().refine((text) => isDistributionPath(text), 'must be a component like main')
 const architectureName = z
   .string()
@@ -93,13 +93,19 @@ const tls = {
   'client-key': z.string().optional(),
 }
 
+/** What may be taken over of an archive. `cnf` is for command-not-found, `dep11` for software centres. */
+const indexNames = ['packages', 'sources', 'translations', 'cnf', 'dep11', 'contents'] as const
+/** What clients ask for without being told to; `sources` and `contents` are large, and asked for by few. */
+export const defaultIndexes = ['packages', 'translations', 'cnf', 'dep11'] as const
+
 const upstreamArchive = z.strictObject({
   /** The archive's identity for ever, and a part of the clients' URLs. */
   name,
   /** Tried in this order. */
   uris: oneOrMore(uri),
   suites: oneOrMore(suiteName),
-  components: oneOrMore(componentName),
+  /** Not for flat archives (suites that end in a slash), which have none. */
+  components: oneOrMore(componentName).optional(),
   architectures: oneOrMore(architectureName),
   /** Architectures that clients of the others have beside their own (i386 on amd64). */
   'foreign-architectures': z.array(architectureName).default([]),
@@ -109,8 +115,15 @@ const upstreamArchive = z.strictObject({
   release: z.union([z.string().min(1), z.record(suiteName, z.string().min(1))]).optional(),
   /** How often `serve` asks upstream for news. */
   refresh: duration('30m').default(1800),
-  /** Which kinds of indexes are taken over. */
-  indexes: z.array(z.enum(['packages'])).default(['packages']),
+  /** Which kinds of indexes are taken over, where the archive has them. */
+  indexes: z
+    .array(z.enum(indexNames))
+    .refine((all) => all.includes('packages'), 'must include packages')
+    .default([...defaultIndexes]),
+  /** Of which translations. */
+  languages: oneOrMore(
+    z.string().regex(/^[a-z]{2,3}([_@][A-Za-z]+)*$/, 'must be a language like en or pt_BR'),
+  ).default(['en']),
   /** False for an archive that is frozen on purpose, whose Valid-Until has passed. */
   'check-valid-until': z.boolean().default(true),
   /** A moving suite whose newest Release is older than this is reported as stale. */

@@ -21,6 +21,11 @@ export function isDistributionPath(text: string): boolean {
   return isSafePath(text) && /^[A-Za-z0-9][A-Za-z0-9+._~/-]*$/.test(text)
 }
 
+/** A suite in apt's sense: a path below dists, or (with a slash at the end) a folder beside its files. */
+export function isSuiteName(text: string): boolean {
+  return text === './' || text === '/' || isDistributionPath(text.replace(/\/$/, ''))
+}
+
 /** The release a suite belongs to unless the configuration says otherwise: its codename without the pocket. */
 export function releaseOfCodename(codename: string): string {
   return codename

@@ -74,6 +74,7 @@ test('the fields that decide are read', () => {
       path: 'pool/main/f/foo/foo_1.0-1_amd64.deb',
       sizeBytes: 1234,
       sha256: digest,
+      descriptionMd5: null,
     },
   )
   assert.deepEqual([other?.source, other?.sourceVersion], ['foo-src', '2:1.0'])

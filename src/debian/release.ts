@@ -174,8 +174,8 @@ export function renderReleaseBody(
   return [
     renderIdentity(identity),
     'Acquire-By-Hash: yes\n',
-    `Architectures: ${architectures.join(' ')}\n`,
-    `Components: ${components.join(' ')}\n`,
+    ...(architectures.length === 0 ? [] : [`Architectures: ${architectures.join(' ')}\n`]),
+    ...(components.length === 0 ? [] : [`Components: ${components.join(' ')}\n`]),
     'SHA256:\n',
     ...list,
   ].join('')

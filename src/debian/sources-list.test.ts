@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseSourcesFile } from './sources-list.ts'
 
-test('a deb822 file: several URIs and suites, a keyring, comments, what is disabled or deb-src left out', () => {
+test('a deb822 file: several URIs and suites, a keyring, comments; what is disabled is left out', () => {
   const { sources, problems } = parseSourcesFile(
     'debian.sources',
     `# the archive
@@ -29,11 +29,16 @@ Components: main
   )
   assert.deepEqual(problems, [])
   assert.deepEqual(
-    sources.map((source) => source.uri),
-    ['http://deb.debian.org/debian', 'http://mirror.example/debian/'],
+    sources.map((source) => [source.uri, ...source.types]),
+    [
+      ['http://deb.debian.org/debian', 'deb', 'deb-src'],
+      ['http://mirror.example/debian/', 'deb', 'deb-src'],
+      ['http://sources.example/', 'deb-src'],
+    ],
   )
   assert.deepEqual(sources[0], {
     place: 'debian.sources:2',
+    types: ['deb', 'deb-src'],
     uri: 'http://deb.debian.org/debian',
     suites: ['bookworm', 'bookworm-updates'],
     components: ['main', 'contrib'],
@@ -80,7 +85,8 @@ what is this
     'sources.list:6 is no sources.list line',
   ])
   assert.deepEqual(
-    sources.map(({ uri, suites, components, architectures, isTrusted }) => ({
+    sources.map(({ types, uri, suites, components, architectures, isTrusted }) => ({
+      types,
       uri,
       suites,
       components,
@@ -89,6 +95,7 @@ what is this
     })),
     [
       {
+        types: ['deb'],
         uri: 'http://archive.ubuntu.com/ubuntu',
         suites: ['noble'],
         components: ['main', 'universe'],
@@ -96,17 +103,33 @@ what is this
         isTrusted: false,
       },
       {
+        types: ['deb-src'],
+        uri: 'http://archive.ubuntu.com/ubuntu',
+        suites: ['noble'],
+        components: ['main'],
+        architectures: [],
+        isTrusted: false,
+      },
+      {
+        types: ['deb'],
         uri: 'https://vendor.example/apt',
         suites: ['stable'],
         components: ['main'],
         architectures: ['amd64', 'arm64'],
         isTrusted: true,
       },
-      { uri: 'file:/srv/repo', suites: ['./'], components: [], architectures: [], isTrusted: false },
+      {
+        types: ['deb'],
+        uri: 'file:/srv/repo',
+        suites: ['./'],
+        components: [],
+        architectures: [],
+        isTrusted: false,
+      },
     ],
   )
-  assert.deepEqual(sources[1]?.signedBy.paths, ['/etc/apt/keyrings/v.gpg'])
-  assert.equal(sources[2]?.ignoresValidUntil, true)
+  assert.deepEqual(sources[2]?.signedBy.paths, ['/etc/apt/keyrings/v.gpg'])
+  assert.equal(sources[3]?.ignoresValidUntil, true)
 })
 
 test('a stanza without suites is a problem with its place', () => {

@@ -1,10 +1,12 @@
 // apt's own configuration of archives: one-line `sources.list` and deb822 `.sources` (sources.list(5)).
 import { parseDeb822, type Stanza, splitWords } from './deb822.ts'
 
-/** One enabled `deb` entry: an archive's URI with the suites taken from it. */
+/** One enabled entry: an archive's URI with the suites taken from it. */
 export interface AptSource {
   /** File and line it stands in, for messages. */
   readonly place: string
+  /** `deb`, `deb-src` or both. */
+  readonly types: readonly string[]
   readonly uri: string
   readonly suites: readonly string[]
   /** Empty for a flat suite (one that ends in `/`). */
@@ -30,7 +32,8 @@ function parseSources(name: string, text: string): { sources: AptSource[]; probl
   const complaints = problems.map(({ line, why }) => `${name}:${line} ${why}`)
   for (const stanza of stanzas) {
     if (/^(no|false|0|off)$/i.test(stanza.get('Enabled') ?? 'yes')) continue
-    if (!stanza.words('Types').includes('deb')) continue
+    const types = stanza.words('Types').filter((type) => type === 'deb' || type === 'deb-src')
+    if (types.length === 0) continue
     const place = `${name}:${stanza.line}`
     const uris = stanza.words('URIs')
     const suites = stanza.words('Suites')
@@ -41,6 +44,7 @@ function parseSources(name: string, text: string): { sources: AptSource[]; probl
     for (const uri of uris) {
       sources.push({
         place,
+        types,
         uri,
         suites,
         components: stanza.words('Components'),
@@ -68,20 +72,21 @@ function parseSourcesList(name: string, text: string): { sources: AptSource[]; p
   const problems: string[] = []
   for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.replace(/#.*$/, '').trim()
-    if (line === '' || !/^deb\s/.test(line)) {
-      if (line !== '' && !/^deb-src\s/.test(line))
-        problems.push(`${name}:${index + 1} is no sources.list line`)
+    if (line === '') continue
+    if (!/^deb(-src)?\s/.test(line)) {
+      problems.push(`${name}:${index + 1} is no sources.list line`)
       continue
     }
-    const match = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s*(.*)$/.exec(line)
+    const match = /^(deb(?:-src)?)\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s*(.*)$/.exec(line)
     if (match === null) {
       problems.push(`${name}:${index + 1} lacks a URI or a suite`)
       continue
     }
-    const [, optionText, uri, suite, components] = match
+    const [, type, optionText, uri, suite, components] = match
     const options = readOptions(optionText ?? '')
     sources.push({
       place: `${name}:${index + 1}`,
+      types: [type!],
       uri: uri!,
       suites: [suite!],
       components: splitWords(components!),

@@ -6,9 +6,10 @@ export function decodePath(target: string): string | null {
   const query = target.indexOf('?')
   const raw = query < 0 ? target : target.slice(0, query)
   if (!raw.startsWith('/')) return null
-  if (!raw.includes('%')) return isSafePath(raw.slice(1)) ? raw.slice(1) : null
   try {
-    const path = decodeURIComponent(raw.slice(1))
+    const decoded = raw.includes('%') ? decodeURIComponent(raw.slice(1)) : raw.slice(1)
+    // Clients of flat archives ask for `./Packages`, as their sources entry says.
+    const path = decoded.includes('./') ? decoded.replace(/(^|\/)(?:\.\/)+/g, '$1') : decoded
     return isSafePath(path) ? path : null
   } catch {
     return null // not UTF-8 behind its percent signs

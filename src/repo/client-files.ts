@@ -30,7 +30,8 @@ export function renderSources(channel: PublishedChannel, options: SourcesOptions
   const stanzas: string[] = []
   for (const archive of channel.archives.values()) {
     const suites = archive.suites.filter((suite) => suite.release === release)
-    for (const alike of Map.groupBy(suites, (suite) => suite.components.join(' ')).values()) {
+    const alikeBy = ({ components, hasSources }: PublishedSuite) => `${components.join(' ')} ${hasSources}`
+    for (const alike of Map.groupBy(suites, alikeBy).values()) {
       stanzas.push(renderStanza(channel, archive, alike, options.baseUrl, signedBy))
     }
   }
@@ -81,10 +82,10 @@ function renderStanza(
 ): string {
   const architectures = [...new Set(suites.flatMap((suite) => suite.architectures))]
   return [
-    'Types: deb\n',
+    `Types: deb${suites[0]!.hasSources ? ' deb-src' : ''}\n`,
     `URIs: ${baseUrl}/${channel.name}/${archive.name}\n`,
     `Suites: ${suites.map((suite) => suite.name).join(' ')}\n`,
-    `Components: ${suites[0]!.components.join(' ')}\n`,
+    suites[0]!.components.length === 0 ? '' : `Components: ${suites[0]!.components.join(' ')}\n`,
     // With several, the client's own architectures decide; with one, apt need not ask for its others.
     architectures.length === 1 ? `Architectures: ${architectures[0]}\n` : '',
     channel.validForSeconds === null ? '' : `Valid-Until-Max: ${channel.validForSeconds}\n`,
@@ -108,6 +109,7 @@ export function renderPins(store: Store, channel: Channel, snapshot: Snapshot): 
   const pins = new Map<string, Set<string>>()
   for (const view of store.views.list(channel.id)) {
     const index = indexes.get(view.indexId)!
+    if (index.kind !== 'packages') continue
     const others = store.views
       .shownSince(view.id, since, snapshot.revision)
       .map((id) => store.records.get(id))

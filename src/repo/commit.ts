@@ -1,17 +1,21 @@
 // The one way a channel changes: files first, durable; then one transaction with the snapshot, the views, what is
 // served, and the audit row. A crash before the transaction leaves orphaned files, after it the new state.
+
+import { isStanzaKind } from '../debian/index-kinds.ts'
 import type { Json } from '../lib/canonical-json.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Sha256 } from '../lib/digest.ts'
 import type { Emit } from '../lib/events.ts'
 import { formatSnapshotId } from '../lib/units.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Actor } from '../store/audit.ts'
-import type { Blobs } from '../store/blobs.ts'
+import type { Blobs, OpenBlob } from '../store/blobs.ts'
 import { type Channel, type Snapshot, type SnapshotKind, upstreamName } from '../store/channels.ts'
 import type { Tx } from '../store/database.ts'
 import type { Envelope } from '../store/publications.ts'
 import type { Store } from '../store/store.ts'
 import { countChanges, type IndexChanges } from './changes.ts'
+import { type DerivedIndex, deriveIndexes, goesWith } from './derive.ts'
 import type { ChannelOptions } from './options.ts'
 import { makeEnvelope, nextTime, releaseDates, snapshotTimes } from './publish/envelope.ts'
 import { PublishSession } from './publish/pack.ts'
@@ -49,6 +53,8 @@ interface PreparedSuite {
   readonly ready: { readonly publication: PreparedPublication; readonly envelope: Envelope } | null
 }
 
+const copyBytes = 1 << 20
+
 /** Where generated files lie, in packs. */
 export interface GeneratedStores {
   /** What is served; durable. */
@@ -56,6 +62,13 @@ export interface GeneratedStores {
   /** The unpacked texts, which can be rendered again. */
   readonly texts: Blobs
 }
+
+interface Prepared {
+  readonly suites: readonly PreparedSuite[]
+  readonly derived: readonly DerivedIndex[]
+}
+
+const nothingPrepared: Prepared = { suites: [], derived: [] }
 
 export class Committer {
   readonly #store: Store
@@ -83,7 +96,7 @@ export class Committer {
     const { channel } = commit
     const base = this.#store.channels.head(channel.id)
     await using session = new PublishSession(this.#store.texts, this.#files.packs, this.#files.texts)
-    const suites = channel.name === upstreamName ? [] : await this.#prepare(commit, session)
+    const prepared = channel.name === upstreamName ? nothingPrepared : await this.#prepare(commit, session)
     const recordFiles = await session.finish()
     const at = await nextTime(base?.at ?? null, this.#clock, snapshotTimes)
     const snapshot: Omit<Snapshot, 'revision'> = {
@@ -93,16 +106,17 @@ export class Committer {
       kind: commit.kind,
       reason: commit.reason,
       restores: commit.restores ?? null,
-      ...countChanges(commit.changes),
+      ...this.#countPackages(commit.changes),
     }
     const revision = this.#store.db.write((tx) => {
       if (this.#store.channels.head(channel.id)?.revision !== base?.revision) {
         throw new Error(`Internal error: channel ${channel.name} changed during a commit`)
       }
       const revision = this.#store.channels.addSnapshot(tx, snapshot)
-      this.#changeViews(tx, commit, revision)
+      this.#changeViews(tx, channel, commit.changes, commit.goesLive ?? [], revision)
+      this.#recordDerived(tx, channel, prepared.derived, revision)
       recordFiles(tx)
-      for (const suite of suites) this.#publish(tx, channel, revision, suite)
+      for (const suite of prepared.suites) this.#publish(tx, channel, revision, suite)
       commit.alongside?.(tx, revision, at)
       this.#store.audit.append(tx, { at, reason: commit.reason, ...commit.audit })
       return revision
@@ -112,6 +126,20 @@ export class Committer {
     return { ...snapshot, revision }
   }
 
+  /** Takes a whole file into the packs; durable when it resolves. Disposes the blob. */
+  async keepPack(file: OpenBlob): Promise<{ sha256: Sha256; sizeBytes: number }> {
+    await using blob = file
+    const writer = await this.#files.packs.create()
+    try {
+      for (let at = 0; at < blob.sizeBytes; at += copyBytes) {
+        await writer.write(await blob.read(at, Math.min(copyBytes, blob.sizeBytes - at)))
+      }
+      return await writer.commit()
+    } finally {
+      await writer.discard()
+    }
+  }
+
   /** Signs what a channel serves of a suite anew: a later Valid-Until, the present keys. No content changes. */
   async renew(channel: Channel, suiteId: number, publicationId: number): Promise<void> {
     const body = this.#store.publications.body(publicationId)
@@ -119,18 +147,36 @@ export class Committer {
     this.#store.db.write((tx) => this.#store.publications.setHead(tx, suiteId, publicationId, envelope))
   }
 
+  /** Packages that come and go, for people: not sources, nor what goes with packages. */
+  #countPackages(changes: IndexChanges): { entered: number; left: number } {
+    const packages = this.#store.archives.indexes().filter((index) => index.kind === 'packages')
+    const isPackages = new Set(packages.map((index) => index.id))
+    return countChanges(new Map([...changes].filter(([indexId]) => isPackages.has(indexId))))
+  }
+
   /** Renders and packs the suites that the commit touches. */
-  async #prepare(commit: ChannelCommit, session: PublishSession): Promise<PreparedSuite[]> {
+  async #prepare(commit: ChannelCommit, session: PublishSession): Promise<Prepared> {
     const { channel } = commit
     const shown = this.#shownIndexes(commit)
-    const touched = new Set(commit.alsoPublish)
-    const dropped = new Set(commit.drops)
-    for (const index of this.#store.archives.indexes()) {
-      const isTouched =
-        commit.changes.has(index.id) || commit.goesLive?.includes(index.id) || dropped.has(index.id)
-      if (isTouched) touched.add(index.suiteId)
-    }
-    const prepared: PreparedSuite[] = []
+    const touched = this.#touchedSuites(commit)
+    const derived = deriveIndexes({
+      store: this.#store,
+      channel,
+      shown,
+      changes: commit.changes,
+      suites: touched,
+    })
+    const isChange = ({ change }: DerivedIndex) => change.enter.length > 0 || change.leave.length > 0
+    const changes = new Map([
+      ...commit.changes,
+      ...derived.filter(isChange).map(({ index, change }) => [index.id, change] as const),
+    ])
+    const whole = this.#store.archives
+      .allIndexes()
+      .filter(({ kind }) => kind === 'icons' || kind === 'contents')
+      .filter((index) => shown.some((packages) => goesWith(index, packages)))
+    const indexes = [...shown, ...derived.map(({ index }) => index), ...whole]
+    const suites: PreparedSuite[] = []
     for (const suiteId of touched) {
       const publication = await preparePublication({
         store: this.#store,
@@ -138,15 +184,22 @@ export class Committer {
         channelId: channel.id,
         forms: this.#options.get(channel.name)?.compression ?? ['gz'],
         suite: this.#store.archives.suite(suiteId),
-        indexes: shown.filter((index) => index.suiteId === suiteId),
-        changes: commit.changes,
+        indexes: indexes.filter((index) => index.suiteId === suiteId),
+        changes,
         present: this.#presentFiles(channel, suiteId),
         rendersAnew: commit.rendersAnew ?? false,
       })
       const envelope = publication && (await this.#envelope(channel, suiteId, publication.body))
-      prepared.push({ suiteId, ready: publication && { publication, envelope: envelope! } })
+      suites.push({ suiteId, ready: publication && { publication, envelope: envelope! } })
     }
-    return prepared
+    return { suites, derived }
+  }
+
+  #touchedSuites(commit: ChannelCommit): Set<number> {
+    const touched = new Set(commit.alsoPublish)
+    const ids = new Set([...commit.changes.keys(), ...(commit.goesLive ?? []), ...(commit.drops ?? [])])
+    for (const index of this.#store.archives.indexes()) if (ids.has(index.id)) touched.add(index.suiteId)
+    return touched
   }
 
   #shownIndexes(commit: ChannelCommit): SuiteIndex[] {
@@ -186,17 +239,23 @@ export class Committer {
     return head?.validUntil == null ? null : (head.validUntil - head.date) / 1000
   }
 
-  #changeViews(tx: Tx, commit: ChannelCommit, revision: number): void {
-    const { channel } = commit
+  #changeViews(
+    tx: Tx,
+    channel: Channel,
+    changes: IndexChanges,
+    goesLive: readonly number[],
+    revision: number,
+  ): void {
     const byArchive = new Map<number, { entered: number[]; left: number[] }>()
-    const indexes = new Map(this.#store.archives.indexes().map((index) => [index.id, index]))
-    for (const indexId of commit.goesLive ?? []) {
+    const indexes = new Map(this.#store.archives.allIndexes().map((index) => [index.id, index]))
+    for (const indexId of goesLive) {
       this.#store.views.setLive(tx, this.#store.views.ensure(tx, channel.id, indexId, false), revision)
     }
-    for (const [indexId, change] of commit.changes) {
+    for (const [indexId, change] of changes) {
       const viewId = this.#store.views.ensure(tx, channel.id, indexId, false)
       this.#store.views.change(tx, viewId, revision, change)
-      const { archiveId } = indexes.get(indexId)!
+      const { archiveId, kind } = indexes.get(indexId)!
+      if (!isStanzaKind(kind)) continue
       const sum = byArchive.get(archiveId) ?? { entered: [], left: [] }
       byArchive.set(archiveId, {
         entered: sum.entered.concat(change.enter),
@@ -207,6 +266,19 @@ export class Committer {
     for (const [archiveId, change] of byArchive) {
       this.#store.poolFiles.change(tx, channel.id, archiveId, revision, change)
     }
+  }
+
+  #recordDerived(tx: Tx, channel: Channel, derived: readonly DerivedIndex[], revision: number): void {
+    const upstream = this.#store.channels.head(this.#store.channels.upstream().id)?.revision ?? 0
+    this.#changeViews(
+      tx,
+      channel,
+      new Map(derived.map(({ index, change }) => [index.id, change])),
+      derived.map(({ index }) => index.id),
+      revision,
+    )
+    for (const { index } of derived)
+      this.#store.views.setDerivedAt(tx, this.#store.views.find(channel.id, index.id)!.id, upstream)
   }
 
   #publish(tx: Tx, channel: Channel, revision: number, { suiteId, ready }: PreparedSuite): void {

@@ -1,9 +1,14 @@
 // Bringing the catalogue in line with the configuration: what is new is added, what is gone is frozen.
+
+import { type IndexKind, indexPath, isStanzaKind } from '../debian/index-kinds.ts'
 import { renderIdentity } from '../debian/release.ts'
 import type { Emit } from '../lib/events.ts'
+import type { SuiteIndex } from '../store/archives.ts'
 import type { Actor } from '../store/audit.ts'
 import { type Channel, upstreamName } from '../store/channels.ts'
 import type { Head } from '../store/publications.ts'
+import type { Store } from '../store/store.ts'
+import { goesWith } from './derive.ts'
 import type { ChannelOptions } from './options.ts'
 import { renderVersion } from './publish/publication.ts'
 import type { Repo } from './repo.ts'
@@ -15,6 +20,8 @@ export interface ArchiveOptions {
   readonly suites: readonly string[]
   readonly components: readonly string[]
   readonly architectures: readonly string[]
+  readonly kinds: readonly IndexKind[]
+  readonly languages: readonly string[]
   releaseOf(suite: string): string | null
 }
 
@@ -76,16 +83,29 @@ function configureArchives(
       store.archives.setSuiteConfigured(tx, suite.id, false)
       store.audit.append(tx, record('freeze suite', `${suite.archive}/${suite.name}`))
     }
-    for (const index of store.archives.indexes()) {
+    for (const index of store.archives.allIndexes()) {
       const archive = archives.find((one) => one.name === index.archive && one.suites.includes(index.suite))
-      const isWanted =
-        archive?.components.includes(index.component) && archive.architectures.includes(index.architecture)
-      if (isWanted || index.frozenAt !== null) continue
+      if (archive !== undefined && isWanted(archive, index)) continue
+      if (!isStanzaKind(index.kind)) {
+        // It follows from packages, and goes with the next publication.
+        store.archives.dropIndex(tx, index.id, at)
+        continue
+      }
+      if (index.frozenAt !== null) continue
       store.archives.freezeIndex(tx, index.id, at)
       const name = `${index.archive}/${index.suite} ${index.component} ${index.architecture}`
       store.audit.append(tx, record('freeze index', name))
     }
   })
+}
+
+function isWanted(archive: ArchiveOptions, { kind, component, architecture }: SuiteIndex): boolean {
+  if (!archive.kinds.includes(kind)) return false
+  if (component !== '' && !archive.components.includes(component)) return false
+  if (kind === 'translations') return archive.languages.includes(architecture)
+  if (kind === 'sources' || kind === 'icons') return true
+  // Some archives keep `all` apart, and flat ones have one index for `any`.
+  return ['all', 'any', ...archive.architectures].includes(architecture)
 }
 
 async function configureChannels(
@@ -150,14 +170,15 @@ export async function republishOutdated(repo: Repo, actor: Actor, emit: Emit): P
   if (isOtherRendering) store.db.write((tx) => store.settings.set(tx, 'render-version', renderVersion))
 }
 
-/** Publishes suites whose Release says something else than before, though no package changed. */
-export async function republishChangedIdentities(repo: Repo, actor: Actor, emit: Emit): Promise<void> {
+/** Publishes suites whose Release would say something else, or list other indexes, though no package changed. */
+export async function republishStale(repo: Repo, actor: Actor, emit: Emit): Promise<void> {
   const { store } = repo
   const suites = new Map(store.archives.suites().map((suite) => [suite.id, suite]))
   const outdated = store.publications.heads().filter((head) => {
     const identity = suites.get(head.suiteId)?.adopted?.identity
+    if (identity === undefined) return false
     return (
-      identity !== undefined &&
+      hasOtherIndexes(store, head) ||
       !store.publications.body(head.publicationId).startsWith(`${renderIdentity(identity)}Acquire-By-Hash:`)
     )
   })
@@ -165,10 +186,39 @@ export async function republishChangedIdentities(repo: Repo, actor: Actor, emit:
     await republish(repo, store.channels.get(channelId), heads, false, actor, emit)
 }
 
+/** Contents are refreshed apart. */
+function hasOtherIndexes(store: Store, { channelId, suiteId, publicationId }: Head): boolean {
+  const isContents = (path: string) => /(^|\/)Contents-[^/]+$/.test(path)
+  const plain = (path: string) => path.replace(/\.(gz|xz|zst)$/, '')
+  const published = store.publications.files(publicationId).map(({ path }) => plain(path))
+  const live = new Set(
+    store.views
+      .list(channelId)
+      .filter((view) => view.liveSince !== null)
+      .map((view) => view.indexId),
+  )
+  const all = store.archives.allIndexes().filter((index) => index.suiteId === suiteId)
+  const shown = all.filter((index) => live.has(index.id))
+  const further = all.filter(
+    (index) => shown.some((one) => goesWith(index, one)) && hasUpstream(store, index),
+  )
+  const expected = [...shown, ...further].map(indexPath)
+  const difference = new Set(published).symmetricDifference(new Set(expected))
+  return [...difference].some((path) => !isContents(path))
+}
+
+function hasUpstream(store: Store, index: SuiteIndex): boolean {
+  if (index.kind === 'icons') return store.archives.upstreamFile(index.id) !== null
+  return store.views.find(store.channels.upstream().id, index.id)?.liveSince != null
+}
+
 function isOtherwisePacked(repo: Repo, head: Head, options: ChannelOptions | undefined): boolean {
   if (options === undefined) return false
-  const files = repo.store.publications.files(head.publicationId)
-  const forms = new Set(files.filter((file) => file.isServed).map((file) => file.path.replace(/^.*\./, '')))
+  const forms = new Set(
+    repo.store.publications
+      .files(head.publicationId)
+      .flatMap((file) => /(?:^|\/)Packages\.([a-z]+)$/.exec(file.path)?.[1] ?? []),
+  )
   return forms.size !== options.compression.length || options.compression.some((form) => !forms.has(form))
 }
 

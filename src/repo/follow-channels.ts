@@ -3,7 +3,6 @@ import type { Emit } from '../lib/events.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Actor } from '../store/audit.ts'
 import type { Channel, Followed, SnapshotKind } from '../store/channels.ts'
-import { recordKinds } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
 import type { Placed, View, ViewChange } from '../store/views.ts'
 import { countChanges, indexChanges } from './changes.ts'
@@ -113,7 +112,7 @@ function* feedingViews(
 function missing(store: Store, scope: Scope, view: View, inView: View): number[] {
   if (scope === 'everything') return store.views.missing(view.id, inView.id)
   if (scope === 'nothing') return []
-  return store.views.missingOf(scope.names, recordKinds.package, view.id, inView.id)
+  return store.views.missingOf(scope.names, view.id, inView.id)
 }
 
 function planFollowing(store: Store, channel: Channel, scope: Scope): Move {

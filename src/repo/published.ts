@@ -1,6 +1,7 @@
 // What is served, as one immutable value: built from the catalogue after each commit, then only looked up.
 // Reads only the tables that serving needs.
 import { posix } from 'node:path'
+import { isInstallerComponent, isVariant, suiteFolder } from '../debian/index-kinds.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
 import type { SigningKey } from '../store/keys.ts'
@@ -24,7 +25,9 @@ export interface PublishedSuite {
   readonly name: string
   readonly release: string
   readonly components: readonly string[]
+  /** Without variants, which no sources entry names; empty for a flat suite. */
   readonly architectures: readonly string[]
+  readonly hasSources: boolean
   readonly date: number
   readonly validUntil: number | null
 }
@@ -135,11 +138,11 @@ function loadArchives(
       files: new Map(),
     }
     archives.set(suite.archive, archive)
-    const folder = `dists/${suite.name}`
+    const folder = suiteFolder(suite.name)
     const plainPaths: string[] = []
     for (const file of store.publications.files(head.publicationId)) {
       if (!file.isServed) plainPaths.push(file.path)
-      else addFile(archive.files, `${folder}/${file.path}`, { ...file, lastModified: head.date })
+      else addFile(archive.files, posix.join(folder, file.path), { ...file, lastModified: head.date })
     }
     addSigned(archive.files, folder, head, store)
     archive.suites.push(describeSuite(suite.name, suite.release!, head, plainPaths))
@@ -149,7 +152,7 @@ function loadArchives(
     const archive = archives.get(suite.archive)
     if (archive === undefined) continue
     for (const file of store.publications.files(publicationId)) {
-      if (file.isServed) addByHash(archive.files, `dists/${suite.name}/${file.path}`, file)
+      if (file.isServed) addByHash(archive.files, posix.join(suiteFolder(suite.name), file.path), file)
     }
   }
   return archives
@@ -170,7 +173,7 @@ function addFile(
 }
 
 function addByHash(files: Map<string, PublishedFile>, path: string, { sha256, sizeBytes }: BlobFile): void {
-  const name = `${posix.dirname(path)}/by-hash/SHA256/${sha256}`
+  const name = posix.join(posix.dirname(path), 'by-hash', 'SHA256', sha256)
   files.set(name, { type: 'blob', sha256, sizeBytes, lastModified: immutableSince, isImmutable: true })
 }
 
@@ -181,23 +184,29 @@ function addSigned(files: Map<string, PublishedFile>, folder: string, head: Head
     ['Release', release],
     ['Release.gpg', releaseGpg],
   ] as const) {
-    files.set(`${folder}/${name}`, { type: 'bytes', bytes, lastModified: head.date })
+    files.set(posix.join(folder, name), { type: 'bytes', bytes, lastModified: head.date })
   }
 }
 
-/** `main/binary-amd64/Packages` says component and architecture. */
+/** `main/binary-amd64/Packages` says component and architecture; a flat suite has neither. */
 function describeSuite(
   name: string,
   release: string,
   head: Head,
   plainPaths: readonly string[],
 ): PublishedSuite {
-  const parts = plainPaths.map((path) => /^(.+)\/binary-([^/]+)\/Packages$/.exec(path)!)
+  const parts = plainPaths
+    .map((path) => /^(.+)\/binary-([^/]+)\/Packages$/.exec(path))
+    .filter((match) => match !== null && !isInstallerComponent(match[1]!) && match[2] !== 'all')
+    .map((match) => match!)
   return {
     name,
     release,
     components: [...new Set(parts.map(([, component]) => component!))],
-    architectures: [...new Set(parts.map(([, , architecture]) => architecture!))],
+    architectures: [...new Set(parts.map(([, , architecture]) => architecture!))].filter(
+      (one) => !isVariant(one),
+    ),
+    hasSources: plainPaths.some((path) => path.endsWith('Sources')),
     date: head.date,
     validUntil: head.validUntil,
   }

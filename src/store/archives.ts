@@ -1,7 +1,9 @@
 // Archives, their suites and the indexes of those.
+import { type IndexKind, type IndexPlace, isStanzaKind } from '../debian/index-kinds.ts'
 import type { SuiteIdentity } from '../debian/release.ts'
 import { type Sha256, sha256Bytes, sha256FromBytes } from '../lib/digest.ts'
 import type { ErrorValue } from '../lib/errors.ts'
+import type { Compression } from '../lib/gzip.ts'
 import type { Database, Tx } from './database.ts'
 
 export interface Archive {
@@ -29,6 +31,8 @@ export interface Suite {
 /** What a suite's Release said when it was adopted last. Times in milliseconds. */
 export interface AdoptedRelease {
   readonly identity: SuiteIdentity
+  /** That upstream's Release names, in its order; null if it is not known any more. */
+  readonly architectures: readonly string[] | null
   readonly date: number
   readonly validUntil: number | null
   readonly fileSha256: Sha256
@@ -43,10 +47,29 @@ export interface SuiteIndex {
   readonly archive: string
   readonly suite: string
   readonly release: string | null
+  readonly kind: IndexKind
   readonly component: string
   readonly architecture: string
   readonly plainDigest: string | null
   readonly frozenAt: number | null
+}
+
+/** A whole file of upstream, among the packs. */
+export interface UpstreamFile {
+  /** Of the file as it was fetched. */
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+  readonly compression: Compression
+  readonly plainSha256: Sha256
+  readonly plainBytes: number
+}
+
+interface FileRow {
+  sha256: Uint8Array
+  size_bytes: number
+  compression: Compression
+  plain_sha256: Uint8Array
+  plain_bytes: number
 }
 
 interface SuiteRow {
@@ -59,6 +82,7 @@ interface SuiteRow {
   is_configured: number
   seeds_itself: number
   identity: string | null
+  architectures: string | null
   release_date: number | null
   valid_until: number | null
   release_sha256: Uint8Array | null
@@ -76,6 +100,7 @@ interface IndexRow {
   archive: string
   suite: string
   release: string | null
+  kind: IndexKind
   component: string
   architecture: string
   plain_digest: string | null
@@ -163,10 +188,11 @@ export class Archives {
   /** Records an adoption; `release` is kept if the suite has one already. */
   recordAdoption(tx: Tx, suiteId: number, adopted: AdoptedRelease, release: string): void {
     tx.run(
-      `UPDATE suite SET identity = ?, release_date = ?, valid_until = ?, release_sha256 = ?, signed_by = ?,
+      `UPDATE suite SET identity = ?, architectures = ?, release_date = ?, valid_until = ?, release_sha256 = ?, signed_by = ?,
            adopted_at = ?, checked_at = ?, failed_at = NULL, failure = NULL, release = coalesce(release, ?)
          WHERE id = ?`,
       JSON.stringify(adopted.identity),
+      adopted.architectures === null ? null : JSON.stringify(adopted.architectures),
       adopted.date,
       adopted.validUntil,
       sha256Bytes(adopted.fileSha256),
@@ -193,29 +219,64 @@ export class Archives {
     )
   }
 
-  /** The indexes that are not dropped. */
+  /** The indexes of stanzas that are not dropped. */
   indexes(): SuiteIndex[] {
+    return this.allIndexes().filter((index) => isStanzaKind(index.kind))
+  }
+
+  /** The indexes of every kind that are not dropped. */
+  allIndexes(): SuiteIndex[] {
     return this.#db
       .prepare<IndexRow>(
         `${indexColumns} WHERE dropped_at IS NULL
-         ORDER BY archive.name, suite.name, suite_index.component, suite_index.architecture`,
+         ORDER BY archive.name, suite.name, suite_index.component, suite_index.kind, suite_index.architecture`,
       )
       .all()
       .map(toIndex)
   }
 
   /** The index's id; added, or brought back from the dropped, if need be. */
-  ensureIndex(tx: Tx, suiteId: number, component: string, architecture: string): number {
+  ensureIndex(tx: Tx, suiteId: number, { kind, component, architecture }: IndexPlace): number {
     tx.run(
-      `INSERT INTO suite_index (suite_id, kind, component, architecture) VALUES (?, 'packages', ?, ?)
+      `INSERT INTO suite_index (suite_id, kind, component, architecture) VALUES (?, ?, ?, ?)
          ON CONFLICT (suite_id, kind, component, architecture) DO UPDATE SET dropped_at = NULL`,
       suiteId,
+      kind,
       component,
       architecture,
     )
     return this.#db
-      .pluck<number>('SELECT id FROM suite_index WHERE suite_id = ? AND component = ? AND architecture = ?')
-      .get(suiteId, component, architecture)!
+      .pluck<number>(
+        'SELECT id FROM suite_index WHERE suite_id = ? AND kind = ? AND component = ? AND architecture = ?',
+      )
+      .get(suiteId, kind, component, architecture)!
+  }
+
+  /** What upstream has of an index that is taken over as a file; null if it was not fetched yet. */
+  upstreamFile(indexId: number): UpstreamFile | null {
+    const row = this.#db.prepare<FileRow>('SELECT * FROM upstream_file WHERE index_id = ?').get(indexId)
+    return row === undefined
+      ? null
+      : {
+          sha256: sha256FromBytes(row.sha256),
+          sizeBytes: row.size_bytes,
+          compression: row.compression,
+          plainSha256: sha256FromBytes(row.plain_sha256),
+          plainBytes: row.plain_bytes,
+        }
+  }
+
+  putUpstreamFile(tx: Tx, indexId: number, file: UpstreamFile): void {
+    tx.run(
+      `INSERT OR REPLACE INTO upstream_file (index_id, sha256, size_bytes, compression, plain_sha256, plain_bytes)
+       VALUES (?, ?, ?, ?, ?, ?)`,
+      indexId,
+      sha256Bytes(file.sha256),
+      file.sizeBytes,
+      file.compression,
+      sha256Bytes(file.plainSha256),
+      file.plainBytes,
+    )
   }
 
   recordIndexDigest(tx: Tx, indexId: number, plainDigest: string): void {
@@ -250,6 +311,7 @@ function toSuite(row: SuiteRow): Suite {
         ? null
         : {
             identity: JSON.parse(row.identity) as SuiteIdentity,
+            architectures: row.architectures === null ? null : (JSON.parse(row.architectures) as string[]),
             date: row.release_date!,
             validUntil: row.valid_until,
             fileSha256: sha256FromBytes(row.release_sha256!),
@@ -270,6 +332,7 @@ function toIndex(row: IndexRow): SuiteIndex {
     archive: row.archive,
     suite: row.suite,
     release: row.release,
+    kind: row.kind,
     component: row.component,
     architecture: row.architecture,
     plainDigest: row.plain_digest,

@@ -68,10 +68,12 @@ export class Database implements Disposable {
       sqlite.pragma('journal_mode = WAL')
       sqlite.pragma('synchronous = FULL')
       sqlite.pragma('wal_autocheckpoint = 0')
-      sqlite.pragma('foreign_keys = ON')
       sqlite.pragma('cache_size = -16384')
       sqlite.pragma('temp_store = MEMORY')
+      // A migration may rebuild a table that others refer to.
+      sqlite.pragma('foreign_keys = OFF')
       migrate(sqlite, path)
+      sqlite.pragma('foreign_keys = ON')
     } catch (error) {
       sqlite.close()
       throw unusable(path, error)
@@ -216,6 +218,8 @@ function migrate(sqlite: Sqlite.Database, path: string): void {
       },
     )
   }
+  if (version === files.length) return
+  sqlite.function('field_of', { deterministic: true }, fieldOf)
   for (const [index, file] of files.entries()) {
     if (index < version) continue
     const number = Number.parseInt(basename(file), 10)
@@ -223,6 +227,8 @@ function migrate(sqlite: Sqlite.Database, path: string): void {
     sqlite.exec('BEGIN IMMEDIATE')
     try {
       sqlite.exec(readFileSync(join(migrationsFolder, file), 'utf8'))
+      if ((sqlite.pragma('foreign_key_check') as unknown[]).length > 0)
+        throw new Error(`Internal error: migration ${file} breaks references`)
       sqlite.pragma(`user_version = ${number}`)
       sqlite.exec('COMMIT')
     } catch (error) {
@@ -230,4 +236,13 @@ function migrate(sqlite: Sqlite.Database, path: string): void {
       throw error
     }
   }
+}
+
+/** For migrations: the first line of a stanza's field, or null. */
+function fieldOf(text: unknown, name: unknown): string | null {
+  const lines = Buffer.from(text as Uint8Array).toString('latin1')
+  const at = `\n${lines}`.indexOf(`\n${String(name)}:`)
+  if (at < 0) return null
+  const end = lines.indexOf('\n', at)
+  return lines.slice(at + String(name).length + 1, end < 0 ? undefined : end).trim()
 }

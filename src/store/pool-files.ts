@@ -44,33 +44,36 @@ export class PoolFiles {
     tx.run(
       `UPDATE pool_file SET until = @revision WHERE channel_id = @channel AND archive_id = @archive AND until IS NULL
          AND path IN (
-           SELECT gone.path FROM json_each(@left) JOIN record AS gone ON gone.id = json_each.value
+           SELECT gone_file.path FROM json_each(@left) CROSS JOIN record AS gone ON gone.id = json_each.value
+           CROSS JOIN named_file AS gone_file ON gone_file.record_id = gone.id
            WHERE NOT EXISTS (
              SELECT 1 FROM record AS stays
+             CROSS JOIN named_file AS its_file ON its_file.record_id = stays.id AND its_file.path = gone_file.path
              CROSS JOIN view ON view.channel_id = @channel
              CROSS JOIN suite_index ON suite_index.id = view.index_id
              CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.archive_id = @archive
              CROSS JOIN member ON member.view_id = view.id AND member.record_id = stays.id
-             WHERE stays.kind = gone.kind AND stays.name = gone.name AND stays.path = gone.path AND member.until IS NULL))`,
+             WHERE stays.kind = gone.kind AND stays.name = gone.name AND member.until IS NULL))`,
       { ...at, left },
     )
     tx.run(
       `UPDATE pool_file SET until = @revision WHERE channel_id = @channel AND archive_id = @archive AND until IS NULL
          AND (path, sha256) IN (
-           SELECT named.path, named.sha256 FROM json_each(@entered) JOIN record ON record.id = json_each.value
-           JOIN pool_file AS named ON named.channel_id = @channel AND named.archive_id = @archive AND named.path = record.path
-             AND named.until IS NULL
-           WHERE named.sha256 <> record.sha256)`,
+           SELECT named.path, named.sha256 FROM json_each(@entered)
+           CROSS JOIN named_file AS file ON file.record_id = json_each.value
+           CROSS JOIN pool_file AS named ON named.channel_id = @channel AND named.archive_id = @archive
+             AND named.path = file.path AND named.until IS NULL
+           WHERE named.sha256 <> file.sha256)`,
       { ...at, entered },
     )
     tx.run(
       `INSERT INTO pool_file (channel_id, archive_id, path, since, sha256, size_bytes)
-       SELECT @channel, @archive, record.path, @revision, record.sha256, record.size_bytes
-       FROM json_each(@entered) JOIN record ON record.id = json_each.value
+       SELECT @channel, @archive, file.path, @revision, file.sha256, file.size_bytes
+       FROM json_each(@entered) CROSS JOIN named_file AS file ON file.record_id = json_each.value
        WHERE NOT EXISTS (
          SELECT 1 FROM pool_file AS named WHERE named.channel_id = @channel AND named.archive_id = @archive
-           AND named.path = record.path AND named.until IS NULL)
-       ORDER BY record.path
+           AND named.path = file.path AND named.until IS NULL)
+       ORDER BY file.path
        ON CONFLICT (channel_id, archive_id, path, since) DO NOTHING`,
       { ...at, entered },
     )

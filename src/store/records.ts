@@ -1,12 +1,19 @@
-// Records: stanzas stored once, by the digest of their text.
+// Records: stanzas and other entries of indexes, stored once, by the digest of their text.
 import { hash } from 'node:crypto'
+import type { PackageEntry } from '../debian/entries.ts'
 import type { PackageStanza } from '../debian/packages.ts'
+import type { SourceStanza } from '../debian/sources.ts'
 import { type Sha256, sha256Bytes, sha256FromBytes } from '../lib/digest.ts'
 import type { Database, Tx } from './database.ts'
 
-/** What records can be; the numbers are those of the database. */
-export const recordKinds = { package: 1 } as const
-export type RecordKind = (typeof recordKinds)[keyof typeof recordKinds]
+/** The numbers by which the database tells what a record is. */
+const recordKinds = { packages: 1, sources: 2, translations: 3, commands: 4, components: 5 } as const
+export type RecordKind = keyof typeof recordKinds
+
+/** The number of a kind, for queries. */
+export function recordKind(kind: RecordKind): number {
+  return recordKinds[kind]
+}
 
 /** A package stanza without its text. */
 export interface PackageRecord {
@@ -20,6 +27,59 @@ export interface PackageRecord {
   readonly sizeBytes: number
   readonly sha256: Sha256
 }
+
+/** A file that a record names. */
+export interface NamedFile {
+  readonly path: string
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+}
+
+/** An entry of an index as it is stored. Entries that go with packages have a name and, at the most, a key. */
+export interface NewRecord {
+  readonly kind: RecordKind
+  readonly text: Uint8Array
+  readonly name: string
+  readonly version: string
+  readonly architecture: string
+  readonly source: string
+  readonly sourceVersion: string
+  readonly path: string
+  readonly sizeBytes: number
+  readonly sha256: Sha256 | null
+  readonly descriptionMd5: string | null
+  /** Of a source stanza. */
+  readonly files?: readonly NamedFile[]
+}
+
+export function packageRecord(stanza: PackageStanza): NewRecord {
+  return { kind: 'packages', ...stanza }
+}
+
+const nothing = { path: '', sizeBytes: 0, sha256: null, descriptionMd5: null }
+
+export function sourceRecord({ text, name, version, files }: SourceStanza): NewRecord {
+  const names = { name, version, source: name, sourceVersion: version }
+  const [dsc] = files.filter((file) => file.path.endsWith('.dsc'))
+  return {
+    ...nothing,
+    kind: 'sources',
+    text,
+    ...names,
+    architecture: 'source',
+    sha256: dsc?.sha256 ?? null,
+    files,
+  }
+}
+
+export function entryRecord(
+  kind: Exclude<RecordKind, 'packages' | 'sources'>,
+  { text, name, key }: PackageEntry,
+): NewRecord {
+  return { ...nothing, kind, text, name, version: key, architecture: '', source: '', sourceVersion: '' }
+}
+
+const noDigest = Buffer.alloc(0)
 
 export interface RecordRow {
   id: number
@@ -58,35 +118,52 @@ export class Records {
     this.#db = db
   }
 
-  /** Stores what is new of `stanzas`; their ids, in order. Rows that nothing refers to are harmless. */
-  put(tx: Tx, stanzas: readonly PackageStanza[]): number[] {
-    const find = this.#db.pluck<number>('SELECT id FROM record WHERE hash = ? AND kind = 1')
+  /** Stores what is new of some entries; their ids, in order. Rows that nothing refers to are harmless. */
+  put(tx: Tx, entries: readonly NewRecord[]): number[] {
+    const find = this.#db.pluck<number>('SELECT id FROM record WHERE hash = ? AND kind = ?')
     const insert = tx.runner(
-      `INSERT INTO record (kind, hash, name, version, architecture, source, source_version, path, size_bytes, sha256, text)
-       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash, kind) DO NOTHING`,
+      `INSERT INTO record (kind, hash, name, version, architecture, source, source_version, path, size_bytes, sha256,
+         description_md5, text)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash, kind) DO NOTHING`,
     )
-    // New stanzas come in runs (a first adoption), known ones too (a daily update): try first what worked last.
+    // New entries come in runs (a first adoption), known ones too (a daily update): try first what worked last.
     let isLikelyNew = false
-    return stanzas.map((stanza) => {
+    return entries.map((entry) => {
+      const kind = recordKinds[entry.kind]
       // By way of a string, because short Buffers made from one share a block of memory.
-      const digest = Buffer.from(hash('sha256', stanza.text, 'latin1'), 'latin1')
-      const known = isLikelyNew ? undefined : find.get(digest)
+      const digest = Buffer.from(hash('sha256', entry.text, 'latin1'), 'latin1')
+      const known = isLikelyNew ? undefined : find.get(digest, kind)
       if (known !== undefined) return known
       const { changes, lastInsertRowid } = insert(
+        kind,
         digest,
-        stanza.name,
-        stanza.version,
-        stanza.architecture,
-        stanza.source,
-        stanza.sourceVersion,
-        stanza.path,
-        stanza.sizeBytes,
-        sha256Bytes(stanza.sha256),
-        stanza.text,
+        entry.name,
+        entry.version,
+        entry.architecture,
+        entry.source,
+        entry.sourceVersion,
+        entry.path,
+        entry.sizeBytes,
+        entry.sha256 === null ? noDigest : sha256Bytes(entry.sha256),
+        entry.descriptionMd5,
+        entry.text,
       )
       isLikelyNew = changes > 0
-      return isLikelyNew ? Number(lastInsertRowid) : find.get(digest)!
+      if (!isLikelyNew) return find.get(digest, kind)!
+      const id = Number(lastInsertRowid)
+      for (const file of entry.files ?? []) this.#putFile(tx, id, file)
+      return id
     })
+  }
+
+  #putFile(tx: Tx, recordId: number, file: NamedFile): void {
+    tx.run(
+      'INSERT INTO record_file (record_id, path, sha256, size_bytes) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+      recordId,
+      file.path,
+      sha256Bytes(file.sha256),
+      file.sizeBytes,
+    )
   }
 
   text(id: number): Buffer {

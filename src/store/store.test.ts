@@ -16,6 +16,7 @@ import { RealDisk } from '../lib/disk.ts'
 import { auditHead, auditLeaf } from './audit.ts'
 import { Blobs } from './blobs.ts'
 import { takeLock } from './lock.ts'
+import { packageRecord } from './records.ts'
 import { Store } from './store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'uus-store-'))
@@ -77,7 +78,7 @@ test('stanzas are stored once and come back byte for byte', () => {
   )
   const reader = new PackagesReader('Packages')
   const stanzas = [...reader.push(Buffer.from(`${texts.join('\n')}\n`)), ...reader.end()]
-  const ids = store.db.write((tx) => store.records.put(tx, [...stanzas, ...stanzas]))
+  const ids = store.db.write((tx) => store.records.put(tx, [...stanzas, ...stanzas].map(packageRecord)))
   assert.deepEqual(ids.slice(0, 2), ids.slice(2))
   assert.deepEqual(
     ids.slice(0, 2).map((id) => store.records.text(id).toString()),

@@ -6,6 +6,7 @@ import { Audit } from './audit.ts'
 import { Channels } from './channels.ts'
 import { Database } from './database.ts'
 import { Decisions } from './decisions.ts'
+import { Entries } from './entries.ts'
 import { Keys } from './keys.ts'
 import { PoolFiles } from './pool-files.ts'
 import { Publications } from './publications.ts'
@@ -21,6 +22,7 @@ export class Store implements Disposable {
   readonly channels: Channels
   readonly views: Views
   readonly publications: Publications
+  readonly entries: Entries
   readonly texts: Texts
   readonly poolFiles: PoolFiles
   readonly decisions: Decisions
@@ -36,6 +38,7 @@ export class Store implements Disposable {
     this.channels = new Channels(db)
     this.views = new Views(db)
     this.publications = new Publications(db)
+    this.entries = new Entries(db)
     this.texts = new Texts(db)
     this.poolFiles = new PoolFiles(db)
     this.decisions = new Decisions(db)

@@ -6,7 +6,7 @@ import {
   type RecordRow,
   type RenderedRecord,
   recordColumns,
-  recordKinds,
+  recordKind,
   toRecord,
 } from './records.ts'
 
@@ -17,9 +17,11 @@ export interface View {
   readonly seedsItself: boolean
   /** The revision of its first content; null while a gated channel waits for its seed. */
   readonly liveSince: number | null
+  /** Up to which revision of `upstream` the entries were looked through that go with packages. */
+  readonly derivedAt: number
 }
 
-/** A stanza where it stands. */
+/** A stanza, of a package or a source, where it stands. */
 export interface Placed extends PackageRecord {
   readonly indexId: number
   readonly indexArchitecture: string
@@ -48,6 +50,7 @@ interface ViewRow {
   index_id: number
   seeds_itself: number
   live_since: number | null
+  derived_at: number
 }
 
 interface PlacedRow extends RecordRow {
@@ -81,11 +84,12 @@ export class Views {
     this.#db = db
   }
 
+  /** Those of stanzas: what the others show follows from these. */
   list(channelId: number): View[] {
     return this.#db
       .prepare<ViewRow>(
         `SELECT view.* FROM view JOIN suite_index ON suite_index.id = view.index_id
-         WHERE view.channel_id = ? AND suite_index.dropped_at IS NULL`,
+         WHERE view.channel_id = ? AND suite_index.dropped_at IS NULL AND suite_index.kind IN ('packages', 'sources')`,
       )
       .all(channelId)
       .map(toView)
@@ -114,6 +118,10 @@ export class Views {
     tx.run('UPDATE view SET live_since = coalesce(live_since, ?) WHERE id = ?', revision, viewId)
   }
 
+  setDerivedAt(tx: Tx, viewId: number, revision: number): void {
+    tx.run('UPDATE view SET derived_at = ? WHERE id = ?', revision, viewId)
+  }
+
   /** The channel shows the index no more; should it come back, it waits for a seed again. */
   endLive(tx: Tx, viewId: number): void {
     tx.run('UPDATE view SET live_since = NULL, seeds_itself = 0 WHERE id = ?', viewId)
@@ -139,7 +147,7 @@ export class Views {
          FROM record CROSS JOIN member ON member.view_id = ? AND member.record_id = record.id AND member.until IS NULL
          WHERE record.kind = ? AND record.name >= ? AND record.name < ?`,
       )
-      .all(viewId, kind, from ?? '', to ?? afterAllNames)
+      .all(viewId, recordKind(kind), from ?? '', to ?? afterAllNames)
   }
 
   count(viewId: number, revision: number = now): number {
@@ -160,16 +168,16 @@ export class Views {
   }
 
   /** The records, of the given names, that one view shows now and another does not. */
-  missingOf(names: readonly string[], kind: RecordKind, viewId: number, inViewId: number): number[] {
+  missingOf(names: readonly string[], viewId: number, inViewId: number): number[] {
     return this.#db
       .pluck<number>(
         `SELECT record.id FROM json_each(?) AS wanted
-         CROSS JOIN record ON record.kind = ? AND record.name = wanted.value
+         CROSS JOIN record ON record.kind IN (1, 2) AND record.name = wanted.value
          CROSS JOIN member ON member.view_id = ? AND member.record_id = record.id AND member.until IS NULL
          WHERE NOT EXISTS (
            SELECT 1 FROM member AS other WHERE other.view_id = ? AND other.record_id = record.id AND other.until IS NULL)`,
       )
-      .all(JSON.stringify(names), kind, viewId, inViewId)
+      .all(JSON.stringify(names), viewId, inViewId)
   }
 
   /** The names of records that entered or left a view after a revision. */
@@ -210,8 +218,8 @@ export class Views {
   /** All stanzas of a binary package that a channel shows, in all archives and releases. */
   byName(channelId: number, name: string, revision: number = now): Placed[] {
     return this.#db
-      .prepare<PlacedRow>(`${placed} AND record.kind = ? AND record.name = ?`)
-      .all(channelId, revision, revision, recordKinds.package, name)
+      .prepare<PlacedRow>(`${placed} AND record.kind IN (1, 2) AND record.name = ?`)
+      .all(channelId, revision, revision, name)
       .map(toPlaced)
   }
 
@@ -318,7 +326,7 @@ export class Views {
         `SELECT DISTINCT record.source FROM record
          CROSS JOIN view ON view.channel_id = ?
          CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
-         WHERE member.until IS NULL AND record.kind = ${recordKinds.package} AND record.${column} GLOB ?
+         WHERE member.until IS NULL AND record.kind = ${recordKind('packages')} AND record.${column} GLOB ?
          ORDER BY record.source`,
       )
       .all(channelId, pattern)
@@ -349,6 +357,7 @@ function toView(row: ViewRow): View {
     indexId: row.index_id,
     seedsItself: row.seeds_itself === 1,
     liveSince: row.live_since,
+    derivedAt: row.derived_at,
   }
 }
 

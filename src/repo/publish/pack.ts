@@ -14,6 +14,7 @@ import {
   type Encoder,
   type PackedForm,
   packedEncoders,
+  plainEncoder,
   textEncoder,
 } from './encoders.ts'
 import { continuesRun, type NewPackedBlock, PackReader, PackWriter } from './packs.ts'
@@ -55,6 +56,8 @@ export class PublishSession implements AsyncDisposable {
   /** Texts as they are: if they are lost, they are rendered again. */
   readonly #texts: Packs
   readonly #prepared: PreparedText[] = []
+  /** Whole files, which are packs of one block. */
+  readonly #whole: PackedBlock[] = []
 
   constructor(catalogue: Texts, packs: Blobs, texts: Blobs) {
     this.#catalogue = catalogue
@@ -101,6 +104,26 @@ export class PublishSession implements AsyncDisposable {
     return new Map(known.filter((one): one is [string, PackedBlock] => one[1] !== null))
   }
 
+  /** A file that lies among the packs as it is. */
+  async addWhole({
+    sha256,
+    sizeBytes,
+  }: {
+    readonly sha256: Sha256
+    readonly sizeBytes: number
+  }): Promise<void> {
+    if (this.#catalogue.file(sha256) !== null) return
+    const crc = await this.#packs.reader.crc32(sha256, sizeBytes)
+    this.#whole.push({
+      encoder: plainEncoder.name,
+      pack: sha256,
+      start: 0,
+      sizeBytes,
+      unpaddedBytes: sizeBytes,
+      crc32: crc,
+    })
+  }
+
   #measure({ bytes, firstName, lastName }: RawBlock): PreparedBlock {
     const digest = sha256(bytes)
     const id = this.#catalogue.findBlock(digest)?.id ?? null
@@ -121,6 +144,7 @@ export class PublishSession implements AsyncDisposable {
     const text = await this.#texts.writer.finish()
     return (tx) => {
       for (const prepared of this.#prepared) this.#record(tx, prepared, pack, text)
+      for (const whole of this.#whole) this.#recordWhole(tx, whole)
     }
   }
 
@@ -134,6 +158,13 @@ export class PublishSession implements AsyncDisposable {
     })
     const { textSha256, textBytes, files } = prepared
     this.#catalogue.put(tx, { sha256: textSha256, sizeBytes: textBytes, blockIds }, files)
+  }
+
+  #recordWhole(tx: Tx, whole: PackedBlock): void {
+    const { pack: sha256, sizeBytes, crc32: crc, encoder } = whole
+    const id = this.#catalogue.ensureBlock(tx, { sha256, sizeBytes, crc32: crc, firstName: '', lastName: '' })
+    this.#catalogue.putPacked(tx, id, whole)
+    this.#catalogue.put(tx, { sha256, sizeBytes, blockIds: [id] }, [{ sha256, sizeBytes, encoder }])
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -65,6 +65,14 @@ export class PackReader implements AsyncDisposable {
     return bytes
   }
 
+  /** The CRC-32 of a whole pack. */
+  async crc32(pack: Sha256, sizeBytes: number): Promise<number> {
+    let crc = 0
+    for (let at = 0; at < sizeBytes; at += longestRun)
+      crc = crc32(await this.#bytes(pack, at, Math.min(longestRun, sizeBytes - at)), crc)
+    return crc
+  }
+
   async #bytes(pack: Sha256, start: number, count: number): Promise<Buffer> {
     const opening = this.#open.get(pack) ?? this.#blobs.open(pack)
     this.#open.set(pack, opening)

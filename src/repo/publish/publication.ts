@@ -1,8 +1,10 @@
 // The publication of one suite in one channel: rendered from the views as they will be after a change,
 // written durably before the change commits.
+import { indexPath, isInstallerComponent } from '../../debian/index-kinds.ts'
 import { type ListedFile, renderReleaseBody } from '../../debian/release.ts'
 import type { Suite, SuiteIndex } from '../../store/archives.ts'
 import type { PublicationFile } from '../../store/publications.ts'
+import type { RecordKind } from '../../store/records.ts'
 import type { Store } from '../../store/store.ts'
 import type { StoredBlock } from '../../store/texts.ts'
 import type { ViewChange } from '../../store/views.ts'
@@ -10,7 +12,7 @@ import type { IndexChanges } from '../changes.ts'
 import type { PackedForm } from './encoders.ts'
 import { type PackedIndex, type PublishSession, usableForms } from './pack.ts'
 import { PackDamaged } from './packs.ts'
-import { entriesOf } from './render.ts'
+import { entriesOf, separatorOf } from './render.ts'
 import { spliceBlocks } from './splice.ts'
 
 /** Raised when the same views would be rendered to other text: everything is then published anew. */
@@ -30,7 +32,7 @@ export interface PublicationInput {
   readonly channelId: number
   readonly forms: readonly PackedForm[]
   readonly suite: Suite
-  /** The suite's indexes that the channel shows after the change. */
+  /** The suite's indexes of every kind that the channel shows after the change. */
   readonly indexes: readonly SuiteIndex[]
   /** What the change does to them; the database does not have it yet. */
   readonly changes: IndexChanges
@@ -50,12 +52,14 @@ export async function preparePublication(input: PublicationInput): Promise<Prepa
 }
 
 async function prepareIndex(index: SuiteIndex, input: PublicationInput): Promise<PublicationFile[]> {
-  const path = `${index.component}/binary-${index.architecture}/Packages`
+  if (index.kind === 'icons') return prepareWhole(index, input)
+  if (index.kind === 'contents') return presentFiles(index, input)
+  const path = indexPath(index)
   const change = input.changes.get(index.id)
   const present = input.rendersAnew ? null : filesOf(path, input)
   if (change === undefined && present?.isComplete === true) return present.files
   const text = present?.files.find((file) => file.path === path) ?? null
-  const { textSha256, textBytes, files } = await packIndex(index, change, text, input)
+  const { textSha256, textBytes, files } = await packIndex(index, index.kind, change, text, input)
   return [
     { path, sha256: textSha256, sizeBytes: textBytes, isServed: false },
     ...files.map(({ sha256, sizeBytes, ending }) => ({
@@ -67,6 +71,26 @@ async function prepareIndex(index: SuiteIndex, input: PublicationInput): Promise
   ]
 }
 
+/** An index that is passed on as upstream has it: in the form in which it was fetched. */
+async function prepareWhole(index: SuiteIndex, input: PublicationInput): Promise<PublicationFile[]> {
+  const file = input.store.archives.upstreamFile(index.id)
+  if (file === null) return []
+  const path = indexPath(index)
+  const { sha256, sizeBytes, plainSha256, plainBytes, compression } = file
+  await input.session.addWhole(file)
+  if (compression === 'none') return [{ path, sha256, sizeBytes, isServed: true }]
+  return [
+    { path, sha256: plainSha256, sizeBytes: plainBytes, isServed: false },
+    { path: `${path}.${compression}`, sha256, sizeBytes, isServed: true },
+  ]
+}
+
+/** An index that is refreshed apart from snapshots stays as it is published. */
+function presentFiles(index: SuiteIndex, { present }: PublicationInput): PublicationFile[] {
+  const path = indexPath(index)
+  return present.filter((file) => file.path === path || file.path.startsWith(`${path}.`))
+}
+
 /** The present files of an index, and whether all its forms are there. */
 function filesOf(path: string, { present, forms }: PublicationInput) {
   const wanted = [path, ...forms.map((form) => `${path}.${form}`)]
@@ -76,33 +100,40 @@ function filesOf(path: string, { present, forms }: PublicationInput) {
 
 async function packIndex(
   index: SuiteIndex,
+  kind: RecordKind,
   change: ViewChange | undefined,
   text: PublicationFile | null,
   input: PublicationInput,
 ): Promise<PackedIndex> {
   const { store, session, forms, channelId } = input
   const view = store.views.find(channelId, index.id)
-  const entries = entriesOf(store, { viewId: view?.id ?? null, change })
+  const entries = entriesOf(store, { kind, viewId: view?.id ?? null, change })
+  const separator = separatorOf(kind)
   const known = text === null ? null : usableForms(store.texts, text.sha256, forms)
   const present = text === null ? [] : (store.texts.blocks(text.sha256) ?? [])
   const touched = change === undefined ? [] : store.records.names([...change.enter, ...change.leave])
   const isUsable = (block: StoredBlock) => known?.(block) !== null
   const usesPresent = present.length > 0 && touched.length < present.length / 2
-  const pieces = spliceBlocks(usesPresent ? present : [], touched, entries, '\n', isUsable)
+  const pieces = spliceBlocks(usesPresent ? present : [], touched, entries, separator, isUsable)
   try {
     return await session.pack(pieces, forms, (block) => known!(block)!)
   } catch (error) {
     if (!(error instanceof PackDamaged)) throw error
-    return session.pack(spliceBlocks<StoredBlock>([], [], entries, '\n'), forms, () => new Map())
+    return session.pack(spliceBlocks<StoredBlock>([], [], entries, separator), forms, () => new Map())
   }
 }
 
 function renderBody(suite: Suite, indexes: readonly SuiteIndex[], files: readonly ListedFile[]): string {
-  const unique = (values: string[]) => [...new Set(values)]
+  const packages = indexes.filter((index) => index.kind === 'packages')
+  const components = packages.map((index) => index.component).filter((name) => !isInstallerComponent(name))
+  const present = new Set(indexes.map((index) => index.architecture))
+  // A flat index has stanzas of whatever architecture; for `all`, a client must be told to look for `-all` indexes.
+  const isListed = (architecture: string) => present.has(architecture) || present.has('any')
+  const architectures = suite.adopted!.architectures ?? [...present]
   return renderReleaseBody(
     suite.adopted!.identity,
-    unique(indexes.map((index) => index.architecture)),
-    unique(indexes.map((index) => index.component)),
+    architectures.filter(isListed),
+    [...new Set(components)].filter((component) => component !== ''),
     files,
   )
 }

@@ -1,6 +1,6 @@
 // The entries of an index as a channel publishes it, from the views as they will be after a change.
 import { withoutPhasing } from '../../debian/packages.ts'
-import { type RenderedRecord, recordKinds } from '../../store/records.ts'
+import type { RecordKind, RenderedRecord } from '../../store/records.ts'
 import type { Store } from '../../store/store.ts'
 import type { ViewChange } from '../../store/views.ts'
 import type { IndexEntry } from './blocks.ts'
@@ -10,6 +10,7 @@ import type { EntrySource } from './splice.ts'
 const textsAtATime = 256
 
 export interface IndexToRender {
+  readonly kind: RecordKind
   /** Null where the channel does not show the index yet. */
   readonly viewId: number | null
   /** What the database does not have yet; undefined for nothing. */
@@ -17,23 +18,24 @@ export interface IndexToRender {
 }
 
 /** All entries in pieces that fit into memory, or those of a range of names. */
-export function entriesOf(store: Store, { viewId, change }: IndexToRender): EntrySource {
+export function entriesOf(store: Store, { kind, viewId, change }: IndexToRender): EntrySource {
   const leaving = new Set(change?.leave)
   const entering = store.records.rendered(
     change === undefined || change.enter.length > 10_000 ? [] : change.enter,
   )
   return (from, to) => {
-    if (from === null && to === null) return allEntries(store, viewId, change)
-    const staying = viewId === null ? [] : store.views.renderedBetween(viewId, recordKinds.package, from, to)
+    if (from === null && to === null) return allEntries(store, kind, viewId, change)
+    const staying = viewId === null ? [] : store.views.renderedBetween(viewId, kind, from, to)
     const isWithin = ({ name }: RenderedRecord) =>
       (from === null || name >= from) && (to === null || name < to)
     const records = staying.filter(({ id }) => !leaving.has(id)).concat(entering.filter(isWithin))
-    return inIndexOrder(records).map(toEntry)
+    return inIndexOrder(records).map(({ name, text }) => ({ name, text: publishedText(kind, text) }))
   }
 }
 
 function* allEntries(
   store: Store,
+  kind: RecordKind,
   viewId: number | null,
   change: ViewChange | undefined,
 ): Generator<IndexEntry> {
@@ -42,7 +44,8 @@ function* allEntries(
   for (let at = 0; at < keys.length; at += textsAtATime) {
     const some = keys.slice(at, at + textsAtATime)
     const texts = store.records.texts(some.map((key) => key.id))
-    for (const [index, text] of texts.entries()) yield { name: some[index]!.name, text: withoutPhasing(text) }
+    for (const [index, text] of texts.entries())
+      yield { name: some[index]!.name, text: publishedText(kind, text) }
   }
 }
 
@@ -52,6 +55,12 @@ function afterChange(present: readonly number[], change: ViewChange | undefined)
   return [...present.filter((id) => !leaving.has(id)), ...change.enter]
 }
 
-function toEntry({ name, text }: RenderedRecord): IndexEntry {
-  return { name, text: withoutPhasing(Buffer.from(text.buffer, text.byteOffset, text.byteLength)) }
+function publishedText(kind: RecordKind, text: Uint8Array): Buffer {
+  const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength)
+  return kind === 'packages' ? withoutPhasing(bytes) : bytes
+}
+
+/** What follows each entry: YAML documents bring their own border, everything else a blank line parts. */
+export function separatorOf(kind: RecordKind): '' | '\n' {
+  return kind === 'components' ? '' : '\n'
 }

@@ -1,16 +1,14 @@
 // Adopting a suite: everything that looks into foreign bytes. Runs in the jobs process.
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { type IndexPlace, indexPath, isFlatSuite, isStanzaKind } from '../../debian/index-kinds.ts'
 import { releaseOfCodename } from '../../debian/names.ts'
-import { PackagesReader } from '../../debian/packages.ts'
 import type { Json } from '../../lib/canonical-json.ts'
 import type { Sha256 } from '../../lib/digest.ts'
 import { UusError } from '../../lib/errors.ts'
 import type { Emit } from '../../lib/events.ts'
-import { type Compression, decompress } from '../../lib/gzip.ts'
-import { unxz } from '../../lib/xz.ts'
+import type { Compression } from '../../lib/gzip.ts'
 import type { Repo } from '../../repo/repo.ts'
-import type { Suite } from '../../store/archives.ts'
+import type { Suite, UpstreamFile } from '../../store/archives.ts'
 import type { Actor } from '../../store/audit.ts'
 import type { Blobs } from '../../store/blobs.ts'
 import type { Tx } from '../../store/database.ts'
@@ -18,7 +16,8 @@ import type { ViewChange } from '../../store/views.ts'
 import { judgeFreshness } from '../../trust/freshness.ts'
 import { type Keyring, readKeyring } from '../../trust/keyring.ts'
 import { type VerifiedRelease, verifyDetachedRelease, verifyInRelease } from '../../trust/verify.ts'
-import type { UpstreamArchive } from './archive.ts'
+import { type UpstreamArchive, wantedKinds } from './archive.ts'
+import { checkWhole, readRecords } from './read-index.ts'
 import { incomplete, type WantedIndex, wantedIndexes } from './wanted.ts'
 
 /** A suite's signed file as it was fetched. */
@@ -41,20 +40,17 @@ export type Examination =
   | { readonly outcome: 'adopt'; readonly wanted: readonly WantedIndex[] }
 
 /** An index that was fetched: a blob of the incoming store. */
-export interface FetchedIndex {
-  readonly component: string
-  readonly architecture: string
+export interface FetchedIndex extends IndexPlace {
   readonly compression: Compression
   readonly blob: Sha256
 }
 
 export interface AdoptInput extends ExamineInput {
+  /** Those that changed; of what is not required some may be missing. */
   readonly indexes: readonly FetchedIndex[]
   readonly reason: string | null
   readonly actor: Actor
 }
-
-const batch = 16_384
 
 export class Adopter {
   readonly #repo: Repo
@@ -78,35 +74,23 @@ export class Adopter {
     return { outcome: 'adopt', wanted: wanted.filter((index) => !this.#isKnown(suite, index)) }
   }
 
-  /** Stores what is new, then switches the suite's view of `upstream` in one transaction. */
+  /** Stores what is new, then switches the suite's views of `upstream` in one transaction. */
   async adopt(input: AdoptInput, emit: Emit): Promise<{ entered: number; left: number }> {
-    const { store, committer, clock } = this.#repo
+    const { committer, clock } = this.#repo
     const suite = this.#suite(input)
     const verified = await this.#verify(input)
     const freshness = this.#judge(verified, suite, input)
-    const { wanted, vanished, isChanged } = this.#wanted(verified, suite, input)
-    if (freshness.outcome !== 'adopt' && !isChanged && vanished.length === 0) return { entered: 0, left: 0 }
-    const changes = new Map<number, ViewChange>()
-    const adopted: { id: number; plainDigest: string }[] = []
-    const upstream = store.channels.upstream()
-    for (const index of wanted) {
-      if (this.#isKnown(suite, index)) continue
-      const ids = await this.#readIndex(input, index)
-      const indexId = store.db.write((tx) =>
-        store.archives.ensureIndex(tx, suite.id, index.component, index.architecture),
-      )
-      const view = store.views.find(upstream.id, indexId)
-      const change = difference(view === null ? [] : store.views.recordIds(view.id), ids)
-      if (change.enter.length > 0 || change.leave.length > 0) changes.set(indexId, change)
-      adopted.push({ id: indexId, plainDigest: index.plainDigest })
-    }
-    const { release, signedBy, fileSha256 } = verified
+    const { wanted, vanished } = this.#wanted(verified, suite, input)
+    const read = await this.#readIndexes(input, suite, wanted, emit)
+    if (freshness.outcome !== 'adopt' && read.length === 0 && vanished.length === 0)
+      return { entered: 0, left: 0 }
+    const changes = new Map(read.flatMap(({ id, change }) => (change === null ? [] : [[id, change]])))
     const name = `${suite.archive}/${suite.name}`
     const { entered, left } = await committer.commit(
       {
-        channel: upstream,
+        channel: this.#repo.store.channels.upstream(),
         changes,
-        goesLive: adopted.map((index) => index.id),
+        goesLive: read.filter((index) => index.change !== null || !isWhole(index.place)).map(({ id }) => id),
         kind: 'adopt',
         reason: input.reason,
         audit: {
@@ -116,34 +100,112 @@ export class Adopter {
           details: describeAdoption(verified, changes),
         },
         alongside: (tx) => {
-          this.#prepareSeeds(
-            tx,
-            suite,
-            adopted.map((index) => index.id),
-          )
-          for (const index of adopted) store.archives.recordIndexDigest(tx, index.id, index.plainDigest)
-          for (const { component, architecture } of vanished) {
-            const indexId = store.archives.ensureIndex(tx, suite.id, component, architecture)
-            store.archives.freezeIndex(tx, indexId, clock.now())
-          }
-          store.archives.recordAdoption(
-            tx,
-            suite.id,
-            {
-              identity: release.identity,
-              date: release.date,
-              validUntil: release.validUntil,
-              fileSha256,
-              signedBy,
-              at: clock.now(),
-            },
-            releaseOfCodename(release.identity.codename ?? release.identity.suite ?? suite.name),
-          )
+          this.#recordIndexes(tx, suite, read, vanished, clock.now())
+          this.#recordRelease(tx, suite, verified)
         },
       },
       emit,
     )
     return { entered, left }
+  }
+
+  /** What changed, read and stored. An index that is not required and cannot be read stays as it was. */
+  async #readIndexes(
+    input: AdoptInput,
+    suite: Suite,
+    wanted: readonly WantedIndex[],
+    emit: Emit,
+  ): Promise<ReadIndex[]> {
+    const read: ReadIndex[] = []
+    for (const index of wanted) {
+      if (this.#isKnown(suite, index)) continue
+      const fetched = input.indexes.find((one) => isSamePlace(one, index)) ?? null
+      if (fetched === null && index.plainBytes > 0 && !index.isRequired) continue
+      try {
+        read.push(await this.#readIndex(input, suite, index, fetched))
+      } catch (error) {
+        if (index.isRequired || !(error instanceof UusError)) throw error
+        const name = `${suite.archive}/${suite.name}`
+        emit({ type: 'note', message: `${name}: ${indexPath(index)} stays as it was: ${error.message}` })
+      }
+    }
+    return read
+  }
+
+  async #readIndex(
+    input: AdoptInput,
+    suite: Suite,
+    wanted: WantedIndex,
+    fetched: FetchedIndex | null,
+  ): Promise<ReadIndex> {
+    const { store } = this.#repo
+    const where = `${input.archive}/${input.suite}`
+    const onlyArchitectures = isFlatSuite(input.suite) ? this.#flatArchitectures(input) : null
+    const indexInput = { where, wanted, fetched, onlyArchitectures }
+    if (isWhole(wanted)) {
+      const plainSha256 = await checkWhole(this.#incoming, indexInput)
+      const file = fetched === null ? null : await this.#keepWhole(fetched, wanted, plainSha256)
+      return { id: this.#ensure(suite, wanted), place: wanted, wanted, change: null, file }
+    }
+    const ids = await readRecords(store, this.#incoming, indexInput)
+    const id = this.#ensure(suite, wanted)
+    const view = store.views.find(store.channels.upstream().id, id)
+    const change = difference(view === null ? [] : store.views.recordIds(view.id), ids)
+    const isChange = change.enter.length > 0 || change.leave.length > 0
+    return { id, place: wanted, wanted, change: isChange ? change : null, file: null }
+  }
+
+  #ensure(suite: Suite, place: IndexPlace): number {
+    return this.#repo.store.db.write((tx) => this.#repo.store.archives.ensureIndex(tx, suite.id, place))
+  }
+
+  /** Among the packs it is durable, and can be served as it is. */
+  async #keepWhole(fetched: FetchedIndex, wanted: WantedIndex, plainSha256: Sha256): Promise<UpstreamFile> {
+    const blob = await this.#incoming.open(fetched.blob)
+    if (blob === null) throw new Error('Internal error: a fetched file is gone')
+    const { sha256, sizeBytes } = await this.#repo.committer.keepPack(blob)
+    const { compression } = fetched
+    return { sha256, sizeBytes, compression, plainSha256, plainBytes: wanted.plainBytes }
+  }
+
+  #flatArchitectures(input: ExamineInput): ReadonlySet<string> {
+    return new Set([...this.#archive(input).architectures, 'all'])
+  }
+
+  #recordIndexes(
+    tx: Tx,
+    suite: Suite,
+    read: readonly ReadIndex[],
+    vanished: readonly IndexPlace[],
+    now: number,
+  ): void {
+    const { archives } = this.#repo.store
+    const stanzas = read.filter(({ place }) => isStanzaKind(place.kind))
+    this.#prepareSeeds(
+      tx,
+      suite,
+      stanzas.map(({ id }) => id),
+    )
+    for (const { id, wanted, file } of read) {
+      archives.recordIndexDigest(tx, id, wanted.plainDigest)
+      if (file !== null) archives.putUpstreamFile(tx, id, file)
+    }
+    for (const place of vanished) archives.freezeIndex(tx, archives.ensureIndex(tx, suite.id, place), now)
+  }
+
+  #recordRelease(tx: Tx, suite: Suite, { release, signedBy, fileSha256 }: VerifiedRelease): void {
+    const { identity, architectures, date, validUntil } = release
+    const adopted = {
+      identity,
+      architectures,
+      date,
+      validUntil,
+      fileSha256,
+      signedBy,
+      at: this.#repo.clock.now(),
+    }
+    const named = releaseOfCodename(identity.codename ?? identity.suite ?? suite.name.replace(/\/+$/, ''))
+    this.#repo.store.archives.recordAdoption(tx, suite.id, adopted, named)
   }
 
   #suite(input: ExamineInput): Suite {
@@ -195,15 +257,15 @@ export class Adopter {
 
   /** What the configuration asks for. What is newly missing is refused, or, if that is accepted, frozen. */
   #wanted({ release }: VerifiedRelease, suite: Suite, input: ExamineInput) {
-    const { components, architectures, foreignArchitectures } = this.#archive(input)
-    const { wanted, missing } = wantedIndexes(release, components, architectures)
-    const known = this.#repo.store.archives.indexes().filter((index) => index.suiteId === suite.id)
-    const vanished = missing.filter((one) => {
-      const index = known.find(
-        (each) => each.component === one.component && each.architecture === one.architecture,
-      )
+    const archive = this.#archive(input)
+    const { wanted, missing } = wantedIndexes(release, wantedKinds(archive, suite.name))
+    const known = this.#repo.store.archives.allIndexes().filter((index) => index.suiteId === suite.id)
+    const vanished = missing.filter((place) => {
+      const index = known.find((one) => isSamePlace(one, place))
       // Not every archive has what some clients have beside their own; apt does not mind either.
-      return index === undefined ? !foreignArchitectures.includes(one.architecture) : index.frozenAt === null
+      return index === undefined
+        ? !archive.foreignArchitectures.includes(place.architecture)
+        : index.frozenAt === null
     })
     if (wanted.length === 0 || (vanished.length > 0 && !input.isAccepted)) {
       throw incomplete(`${suite.archive}/${suite.name}`, release, vanished.length > 0 ? vanished : missing)
@@ -213,57 +275,13 @@ export class Adopter {
 
   #isKnown(suite: Suite, wanted: WantedIndex): boolean {
     return this.#repo.store.archives
-      .indexes()
+      .allIndexes()
       .some(
         (index) =>
           index.suiteId === suite.id &&
-          index.component === wanted.component &&
-          index.architecture === wanted.architecture &&
+          isSamePlace(index, wanted) &&
           index.plainDigest === wanted.plainDigest,
       )
-  }
-
-  /** The index's records, stored in small transactions: what no view refers to does no harm. */
-  async #readIndex(input: AdoptInput, wanted: WantedIndex): Promise<number[]> {
-    const what = `${wanted.component}/binary-${wanted.architecture}/Packages of ${input.archive}/${input.suite}`
-    const reader = new PackagesReader(what)
-    const [algorithm, digest] = wanted.plainDigest.split(':') as [string, string]
-    const hash = createHash(algorithm)
-    const { store } = this.#repo
-    const ids = new Set<number>()
-    const put = (stanzas: ReturnType<PackagesReader['push']>) => {
-      for (let at = 0; at < stanzas.length; at += batch) {
-        const some = stanzas.slice(at, at + batch)
-        for (const id of store.db.write((tx) => store.records.put(tx, some), { preliminary: true }))
-          ids.add(id)
-      }
-    }
-    for await (const chunk of gather(this.#open(input, wanted, what))) {
-      hash.update(chunk)
-      put(reader.push(chunk))
-    }
-    put(reader.end())
-    if (hash.digest('hex') !== digest) {
-      throw new UusError('UPSTREAM_WRONG_BYTES', `${what} does not unpack to what is signed`, {
-        hint: 'Nothing was adopted; try another mirror',
-      })
-    }
-    return [...ids]
-  }
-
-  async *#open(input: AdoptInput, wanted: WantedIndex, what: string): AsyncGenerator<Buffer> {
-    if (wanted.plainBytes === 0) return
-    const fetched = input.indexes.find(
-      (index) => index.component === wanted.component && index.architecture === wanted.architecture,
-    )
-    const blob = fetched === undefined ? null : await this.#incoming.open(fetched.blob)
-    if (fetched === undefined || blob === null) throw new Error(`Internal error: ${what} was not fetched`)
-    if (fetched.compression === 'xz') {
-      await using file = blob
-      yield* unxz(await file.read(0, file.sizeBytes), wanted.plainBytes, what)
-    } else {
-      yield* decompress(blob.stream(0, blob.sizeBytes, 1 << 20), fetched.compression, wanted.plainBytes, what)
-    }
   }
 
   /** At a suite's first adoption after `init`, its indexes will also fill the gated channels. */
@@ -277,20 +295,23 @@ export class Adopter {
   }
 }
 
-/** Chunks of some megabytes, so that each transaction stores a good number of stanzas. */
-async function* gather(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of source) {
-    chunks.push(chunk)
-    bytes += chunk.length
-    if (bytes >= 2 << 20) {
-      yield chunks.length === 1 ? chunk : Buffer.concat(chunks, bytes)
-      chunks = []
-      bytes = 0
-    }
-  }
-  if (bytes > 0) yield Buffer.concat(chunks, bytes)
+/** An index that changed, as the transaction will record it. */
+interface ReadIndex {
+  readonly id: number
+  readonly place: IndexPlace
+  readonly wanted: WantedIndex
+  /** Null where its entries are those of before, or it has none. */
+  readonly change: ViewChange | null
+  /** Of an index that is taken over as a file. */
+  readonly file: UpstreamFile | null
+}
+
+function isWhole({ kind }: IndexPlace): boolean {
+  return kind === 'icons' || kind === 'contents'
+}
+
+function isSamePlace(a: IndexPlace, b: IndexPlace): boolean {
+  return a.kind === b.kind && a.component === b.component && a.architecture === b.architecture
 }
 
 function difference(before: readonly number[], after: readonly number[]): ViewChange {

@@ -1,5 +1,7 @@
 // What the upstream side of the program needs to be told of an archive.
+import { type IndexKind, isFlatSuite, suiteFolder } from '../../debian/index-kinds.ts'
 import type { Transport } from '../../pool/fetcher.ts'
+import type { WantedKinds } from './wanted.ts'
 
 export interface UpstreamUri {
   /** Ends without a slash. */
@@ -17,6 +19,8 @@ export interface UpstreamArchive {
   /** With the foreign ones. */
   readonly architectures: readonly string[]
   readonly foreignArchitectures: readonly string[]
+  readonly kinds: readonly IndexKind[]
+  readonly languages: readonly string[]
   readonly keyringFiles: readonly string[]
   readonly keyFingerprints: readonly string[]
   releaseOf(suite: string): string | null
@@ -36,10 +40,23 @@ export function urisOfFile(
   suite: string | null,
   architecture: string | null,
 ): string[] {
+  const isForAll = architecture === null || architecture === 'all' || architecture === 'any'
   return archive.uris
     .filter((one) => suite === null || (one.suites?.includes(suite) ?? true))
-    .filter((one) => architecture === null || (one.architectures?.includes(architecture) ?? true))
+    .filter((one) => isForAll || (one.architectures?.includes(architecture) ?? true))
     .map((one) => one.uri)
+}
+
+/** The address of a suite's folder, without a slash at the end. */
+export function folderUrl(uri: string, suite: string): string {
+  const folder = suiteFolder(suite)
+  return folder === '' ? uri : `${uri}/${folder}`
+}
+
+/** What is taken over of one suite. */
+export function wantedKinds(archive: UpstreamArchive, suite: string): WantedKinds {
+  const { components, architectures, kinds, languages } = archive
+  return { components, architectures, kinds, languages, isFlat: isFlatSuite(suite) }
 }
 
 /** The architecture that a package file's name tells, for choosing an address; null where any will do. */

@@ -8,7 +8,7 @@ import { encodePath } from '../../lib/url-path.ts'
 import { type Fetcher, redact, type Validators, wrongBytes } from '../../pool/fetcher.ts'
 import type { Blobs } from '../../store/blobs.ts'
 import type { Examination, ExamineInput, FetchedIndex, FetchedRelease } from './adopt.ts'
-import { type UpstreamArchive, urisOfFile, urisOfSuite } from './archive.ts'
+import { folderUrl, type UpstreamArchive, urisOfFile, urisOfSuite } from './archive.ts'
 import type { Candidate, WantedIndex } from './wanted.ts'
 
 // apt's Acquire::MaxReleaseFileSize.
@@ -22,6 +22,8 @@ export type Gathered =
       readonly outcome: 'fetched'
       readonly fetched: FetchedRelease
       readonly indexes: readonly FetchedIndex[]
+      /** Indexes that could not be had, and can be done without. */
+      readonly failures: readonly unknown[]
       /** To be called once it is adopted: from then on requests are conditional. */
       readonly remember: () => void
     }
@@ -73,7 +75,7 @@ export class Gatherer {
 
   async #gatherFrom(uri: string, input: GatherInput, emit: Emit): Promise<Gathered> {
     const { archive, suite, isAccepted } = input
-    const folder = `${uri}/dists/${suite}`
+    const folder = folderUrl(uri, suite)
     const release = await this.#fetchRelease(folder, input)
     if (release === 'unchanged') return { outcome: 'unchanged' }
     const { fetched, remember } = release
@@ -83,8 +85,15 @@ export class Gatherer {
       remember()
       return { outcome: 'unchanged' }
     }
-    const indexes = await this.#fetchIndexes(folder, examination.wanted, input, emit)
-    return { outcome: 'fetched', fetched, indexes, remember }
+    const { indexes, failures } = await this.#fetchIndexes(folder, examination.wanted, input, emit)
+    // What is missing is asked for again at the next update, whether or not upstream changes.
+    return {
+      outcome: 'fetched',
+      fetched,
+      indexes,
+      failures,
+      remember: failures.length > 0 ? () => {} : remember,
+    }
   }
 
   /** InRelease, or, where there is none, Release with Release.gpg. */
@@ -122,7 +131,7 @@ export class Gatherer {
     wanted: readonly WantedIndex[],
     input: GatherInput,
     emit: Emit,
-  ): Promise<FetchedIndex[]> {
+  ): Promise<{ indexes: FetchedIndex[]; failures: unknown[] }> {
     const { archive, suite } = input
     const totalBytes = wanted.reduce((sum, index) => sum + (index.candidates[0]?.file.sizeBytes ?? 0), 0)
     emit({ type: 'suite-fetching', archive: archive.name, suite, totalBytes })
@@ -131,26 +140,32 @@ export class Gatherer {
       doneBytes += bytes
       emit({ type: 'fetch-progress', label: `${archive.name}/${suite}`, doneBytes, totalBytes })
     }
-    const fetches = await Promise.allSettled(
-      wanted
-        .filter((index) => index.candidates.length > 0)
-        .map((index) => this.#fetchIndex(folder, index, input, onBytes)),
+    const fetches = wanted.filter((index) => index.candidates.length > 0)
+    const results = await Promise.allSettled(
+      fetches.map((index) => this.#fetchIndex(folder, index, input, onBytes)),
     )
-    const fetched = fetches.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
-    const failed = fetches.find((one) => one.status === 'rejected')
-    if (failed === undefined) return fetched
-    await this.forget(fetched)
-    throw failed.reason
+    const indexes = results.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+    const isFatal = (one: PromiseSettledResult<unknown>, index: number) =>
+      one.status === 'rejected' && (fetches[index]!.isRequired || !(one.reason instanceof UpstreamError))
+    const fatal = results.find(isFatal)
+    if (fatal?.status === 'rejected') {
+      await this.forget(indexes)
+      throw fatal.reason
+    }
+    const failures = results.flatMap((one): unknown[] => (one.status === 'rejected' ? [one.reason] : []))
+    return { indexes, failures }
   }
 
   /** The same address first, since it had the Release; then the others that serve this architecture. */
   async #fetchIndex(
     folder: string,
-    { component, architecture, candidates }: WantedIndex,
+    { kind, component, architecture, candidates }: WantedIndex,
     { archive, suite }: GatherInput,
     onBytes: (bytes: number) => void,
   ): Promise<FetchedIndex> {
-    const folders = urisOfFile(archive, suite, architecture).map((uri) => `${uri}/dists/${suite}`)
+    const folders = urisOfFile(archive, suite, kind === 'packages' ? architecture : null).map((uri) =>
+      folderUrl(uri, suite),
+    )
     const ordered = folders.includes(folder) ? [folder, ...folders.filter((one) => one !== folder)] : folders
     let firstFailure: unknown
     for (const candidate of candidates) {
@@ -158,7 +173,7 @@ export class Gatherer {
         for (const path of candidate.paths) {
           try {
             const blob = await this.#fetchFile(encodePath(base, path), candidate, archive, onBytes)
-            return { component, architecture, compression: candidate.compression, blob }
+            return { kind, component, architecture, compression: candidate.compression, blob }
           } catch (error) {
             if (!(error instanceof UpstreamError)) throw error
             // A missing by-hash name is usual; the plain name's failure says more.
