@@ -1,5 +1,6 @@
 // Is this verified Release the one to adopt? Pure: what is known, what came, what time it is.
 import { formatReleaseDate } from '../debian/date.ts'
+import { isFlatSuite } from '../debian/index-kinds.ts'
 import type { SuiteIdentity } from '../debian/release.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import { TrustError } from '../lib/errors.ts'
@@ -103,6 +104,8 @@ function sameNames(a: SuiteIdentity, b: SuiteIdentity): boolean {
 
 /** As apt's CheckDist: by Suite or Codename; `bookworm/updates` also by `bookworm`. */
 function namesSuite(identity: SuiteIdentity, suite: string): boolean {
+  // A folder says nothing of what its Release is called; from then on it must stay so.
+  if (isFlatSuite(suite)) return true
   const names = [suite, suite.replace(/\/.*$/, '')]
   return [identity.suite, identity.codename].some((name) => name !== undefined && names.includes(name))
 }

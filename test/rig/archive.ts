@@ -37,6 +37,10 @@ export interface SuiteSpec {
   readonly label?: string
   readonly suite?: string
   readonly codename?: string
+  /** Further indexes by their path below the suite: listed, and served in the same forms. */
+  readonly further?: Readonly<Record<string, string | Buffer>>
+  /** Architectures that the Release names beside those of the indexes. */
+  readonly alsoArchitectures?: readonly string[]
   /** Further fields, each with its newline. */
   readonly more?: string
   readonly date?: number
@@ -123,17 +127,22 @@ export class FakeArchive implements AsyncDisposable {
 
   /** Publishes a suite; whatever it had before is gone, but for package files and by-hash names. */
   async publish(path: string, spec: SuiteSpec): Promise<void> {
-    const folder = `dists/${path}`
+    // A flat suite stands beside its packages.
+    const folder = path.endsWith('/') ? path.replace(/^\.?\/|\/$/g, '') : `dists/${path}`
     for (const name of [...this.#files.keys()]) {
-      if (name.startsWith(`${folder}/`) && !name.includes('/by-hash/')) this.#files.delete(name)
+      if (folder !== '' && name.startsWith(`${folder}/`) && !name.includes('/by-hash/'))
+        this.#files.delete(name)
     }
     this.#modified += 1000
     const lines: string[] = []
     for (const [component, architectures] of Object.entries(spec.components)) {
       for (const [architecture, content] of Object.entries(architectures)) {
-        const index = `${component}/binary-${architecture}/Packages`
+        const index = component === '' ? 'Packages' : `${component}/binary-${architecture}/Packages`
         lines.push(...this.#addIndex(folder, index, content, spec))
       }
+    }
+    for (const [index, text] of Object.entries(spec.further ?? {})) {
+      lines.push(...this.#addIndex(folder, index, Buffer.from(text), spec))
     }
     await this.#sign(folder, renderRelease(path, spec, lines), spec)
   }
@@ -153,9 +162,9 @@ export class FakeArchive implements AsyncDisposable {
       const packed = pack(plain, form)
       const name = form === 'plain' ? index : `${index}.${form}`
       if (form !== 'plain') lines.push(line(name, packed))
-      this.addFile(`${folder}/${name}`, packed)
+      this.addFile(join(folder, name), packed)
       const hash = createHash('sha256').update(packed).digest('hex')
-      const byHash = `${folder}/${index.replace(/\/Packages$/, '')}/by-hash/SHA256/${hash}`
+      const byHash = join(folder, index, '..', 'by-hash', 'SHA256', hash)
       if (spec.byHash !== false) this.addFile(byHash, packed)
     }
     return lines
@@ -164,9 +173,9 @@ export class FakeArchive implements AsyncDisposable {
   async #sign(folder: string, text: string, spec: SuiteSpec): Promise<void> {
     const { inRelease, releaseGpg } = await this.#signer.sign(text, Date.UTC(2026, 0, 3))
     if (spec.detached) {
-      this.addFile(`${folder}/Release`, Buffer.from(text))
-      this.addFile(`${folder}/Release.gpg`, releaseGpg)
-    } else this.addFile(`${folder}/InRelease`, inRelease)
+      this.addFile(join(folder, 'Release'), Buffer.from(text))
+      this.addFile(join(folder, 'Release.gpg'), releaseGpg)
+    } else this.addFile(join(folder, 'InRelease'), inRelease)
   }
 
   addFile(path: string, body: Buffer): void {
@@ -291,14 +300,20 @@ function pack(plain: Buffer, form: 'gz' | 'xz' | 'zst' | 'plain'): Buffer {
 
 function renderRelease(path: string, spec: SuiteSpec, lines: readonly string[]): string {
   const codename = spec.codename ?? path
-  const architectures = [...new Set(Object.values(spec.components).flatMap((one) => Object.keys(one)))]
+  const named = [
+    ...Object.values(spec.components).flatMap((one) => Object.keys(one)),
+    ...(spec.alsoArchitectures ?? []),
+  ]
+  const architectures = [...new Set(named)].filter((one) => one !== 'any')
   const text = `Origin: ${spec.origin ?? 'Test'}
 Label: ${spec.label ?? 'Test'}
 Suite: ${spec.suite ?? path}
 Codename: ${codename}
 Date: ${formatReleaseDate(spec.date ?? Date.UTC(2026, 10, 20))}
 ${spec.validUntil === undefined ? '' : `Valid-Until: ${formatReleaseDate(spec.validUntil)}\n`}${spec.byHash === false ? '' : 'Acquire-By-Hash: yes\n'}Architectures: ${architectures.join(' ')}
-Components: ${Object.keys(spec.components).join(' ')}
+Components: ${Object.keys(spec.components)
+    .filter((one) => !one.includes('/'))
+    .join(' ')}
 ${spec.more ?? ''}SHA256:
 ${lines.join('')}`
   return spec.edit?.(text) ?? text

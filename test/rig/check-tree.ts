@@ -1,9 +1,12 @@
 // Verifies a whole published tree as a suspicious client would, and against the views: the check that runs after
 // each act of the fault tests. Throws at the first thing that is wrong.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import { indexPath, suiteFolder } from '../../src/debian/index-kinds.ts'
 import { PackagesReader } from '../../src/debian/packages.ts'
 import { parseRelease } from '../../src/debian/release.ts'
+import { SourcesReader } from '../../src/debian/sources.ts'
 import { sha256 } from '../../src/lib/digest.ts'
 import { RealDisk } from '../../src/lib/disk.ts'
 import { unxz } from '../../src/lib/xz.ts'
@@ -71,8 +74,8 @@ async function checkSuite(
   const keyring = await readKeyring(
     channel.keys.map((key) => ({ path: `${channel.name}.asc`, bytes: Buffer.from(key.publicKey) })),
   )
-  const folder = `dists/${suite}`
-  const at = (path: string) => archive.files.get(`${folder}/${path}`)
+  const folder = suiteFolder(suite)
+  const at = (path: string) => archive.files.get(join(folder, path))
   const inRelease = await bytesOf(at('InRelease')!, files, 'InRelease')
   const releaseText = await bytesOf(at('Release')!, files, 'Release')
   const signature = await bytesOf(at('Release.gpg')!, files, 'Release.gpg')
@@ -85,7 +88,11 @@ async function checkSuite(
   for (const [path, { digest, sizeBytes }] of release.files) {
     const file = at(path)
     if (file === undefined) {
-      assert.match(path, /\/Packages$/, `${path} is listed, but not served`)
+      assert.match(
+        path,
+        /(Packages|Sources|Translation-\w+|Commands-\w+|\.yml|\.tar|Contents-\w+)$/,
+        `${path} is listed, but not served`,
+      )
       continue
     }
     const bytes = await bytesOf(file, files, path)
@@ -99,13 +106,14 @@ async function checkSuite(
       `${path}, unpacked`,
     )
     plainTexts.set(plainPath, plain)
-    const byHash = `${folder}/${path.replace(/[^/]+$/, '')}by-hash/SHA256/${digest}`
+    const byHash = join(folder, path, '..', 'by-hash', 'SHA256', digest)
     assert.ok(archive.files.has(byHash), `${path} has its by-hash name`)
   }
   for (const path of archive.files.keys()) {
-    if (!path.startsWith(`${folder}/`) || path.includes('/by-hash/') || /Release(\.gpg)?$/.test(path))
-      continue
-    assert.ok(release.files.has(path.slice(folder.length + 1)), `${path} is served, but not listed`)
+    const isOfSuite = folder === '' || path.startsWith(`${folder}/`)
+    if (!isOfSuite || path.includes('by-hash/') || /Release(\.gpg)?$/.test(path)) continue
+    const listed = folder === '' ? path : path.slice(folder.length + 1)
+    assert.ok(release.files.has(listed), `${path} is served, but not listed`)
   }
   return plainTexts
 }
@@ -124,9 +132,13 @@ function checkPackages(
     if (index.archive !== archive.name || index.suite !== suite) continue
     const view = store.views.find(channel.id, index.id)
     if (view === null || view.liveSince === null) continue
-    const path = `${index.component}/binary-${index.architecture}/Packages`
+    const path = indexPath(index)
     const plain = plainTexts.get(path)
     assert.ok(plain !== undefined, `${path} is published`)
+    if (index.kind === 'sources') {
+      checkSources(store, channel, archive, view.id, plain, findPackage)
+      continue
+    }
     const reader = new PackagesReader(path)
     const stanzas = [...reader.push(plain), ...reader.end()].map((one) => ({
       name: one.name,
@@ -148,10 +160,28 @@ function checkPackages(
   return names.sort()
 }
 
+/** The text is the view, and every file that it names is found under that very channel. */
+function checkSources(
+  store: Store,
+  channel: PublishedChannel,
+  archive: PublishedArchive,
+  viewId: number,
+  plain: Buffer,
+  findPackage: ReturnType<typeof loadPublished>['findPackage'],
+): void {
+  const reader = new SourcesReader('Sources')
+  const stanzas = [...reader.push(plain), ...reader.end()]
+  const expected = store.views.recordIds(viewId).map((id) => store.records.get(id))
+  const key = (one: { name: string; version: string }) => `${one.name} ${one.version}`
+  assert.deepEqual(stanzas.map(key).sort(), expected.map(key).sort())
+  for (const { path, sha256: digest, sizeBytes } of stanzas.flatMap((one) => one.files))
+    assert.deepEqual(findPackage(channel, archive, path), { sha256: digest, sizeBytes }, path)
+}
+
 /** Every by-hash name is there, right, and stays so for clients of earlier states. */
 async function checkRetained(archive: PublishedArchive, files: GeneratedFiles): Promise<void> {
   for (const [path, file] of archive.files) {
-    if (!path.includes('/by-hash/SHA256/')) continue
+    if (!path.includes('by-hash/SHA256/')) continue
     const bytes = await bytesOf(file, files, path)
     assert.equal(sha256(bytes), path.split('/').at(-1), path)
   }

@@ -44,7 +44,9 @@ export function writeConfig(folder: string, options: RigOptions): string {
       `  - name: ${one.name ?? 'test'}`,
       `    uris: [${(one.uris ?? [archive.url]).join(', ')}]`,
       `    suites: [${(one.suites ?? ['stable']).join(', ')}]`,
-      `    components: [${(one.components ?? ['main']).join(', ')}]`,
+      ...(one.components?.length === 0
+        ? []
+        : [`    components: [${(one.components ?? ['main']).join(', ')}]`]),
       `    architectures: [${(one.architectures ?? ['amd64']).join(', ')}]`,
       `    signed-by: ${archive.keyring}`,
       ...(one.more ?? []).map((line) => `    ${line}`),

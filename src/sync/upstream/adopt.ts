@@ -80,10 +80,10 @@ export class Adopter {
     const suite = this.#suite(input)
     const verified = await this.#verify(input)
     const freshness = this.#judge(verified, suite, input)
-    const { wanted, vanished } = this.#wanted(verified, suite, input)
+    const { wanted, vanished, lost } = this.#wanted(verified, suite, input)
     const read = await this.#readIndexes(input, suite, wanted, emit)
-    if (freshness.outcome !== 'adopt' && read.length === 0 && vanished.length === 0)
-      return { entered: 0, left: 0 }
+    const isSame = read.length === 0 && vanished.length === 0 && lost.length === 0
+    if (freshness.outcome !== 'adopt' && isSame) return { entered: 0, left: 0 }
     const changes = new Map(read.flatMap(({ id, change }) => (change === null ? [] : [[id, change]])))
     const name = `${suite.archive}/${suite.name}`
     const { entered, left } = await committer.commit(
@@ -101,6 +101,7 @@ export class Adopter {
         },
         alongside: (tx) => {
           this.#recordIndexes(tx, suite, read, vanished, clock.now())
+          for (const index of lost) this.#repo.store.archives.dropIndex(tx, index.id, clock.now())
           this.#recordRelease(tx, suite, verified)
         },
       },
@@ -260,17 +261,25 @@ export class Adopter {
     const archive = this.#archive(input)
     const { wanted, missing } = wantedIndexes(release, wantedKinds(archive, suite.name))
     const known = this.#repo.store.archives.allIndexes().filter((index) => index.suiteId === suite.id)
-    const vanished = missing.filter((place) => {
-      const index = known.find((one) => isSamePlace(one, place))
-      // Not every archive has what some clients have beside their own; apt does not mind either.
-      return index === undefined
-        ? !archive.foreignArchitectures.includes(place.architecture)
-        : index.frozenAt === null
-    })
+    const isWanted = (place: IndexPlace) => wanted.some((index) => isSamePlace(index, place))
+    const gone = known.filter((index) => !isWanted(index))
+    // Not every archive has what some clients have beside their own; apt does not mind either.
+    const neverThere = missing.filter(
+      (place) =>
+        !known.some((index) => isSamePlace(index, place)) &&
+        !archive.foreignArchitectures.includes(place.architecture),
+    )
+    const vanished = [
+      ...neverThere,
+      ...gone.filter((index) => isStanzaKind(index.kind) && index.frozenAt === null),
+    ]
     if (wanted.length === 0 || (vanished.length > 0 && !input.isAccepted)) {
       throw incomplete(`${suite.archive}/${suite.name}`, release, vanished.length > 0 ? vanished : missing)
     }
-    return { wanted, vanished, isChanged: wanted.some((index) => !this.#isKnown(suite, index)) }
+    // What goes with packages is left out as soon as upstream has it no more.
+    const lost = gone.filter((index) => !isStanzaKind(index.kind))
+    const isChanged = lost.length > 0 || wanted.some((index) => !this.#isKnown(suite, index))
+    return { wanted, vanished, lost, isChanged }
   }
 
   #isKnown(suite: Suite, wanted: WantedIndex): boolean {
