@@ -354,8 +354,8 @@ test('apt installs from a flat archive', needs('apt-get'), async () => {
   for (const name of ['./', 'stable/']) {
     const spec = {
       components: { '': { any: [flat, foreign] } },
-      codename: 'x',
-      suite: 'x',
+      codename: 'stable',
+      suite: 'stable',
       byHash: name === './',
     }
     await withApt(

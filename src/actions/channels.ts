@@ -58,7 +58,10 @@ export function findAnyChannel(repo: Repo, name: string): Channel {
 export function describeChannel(repo: Repo, channel: Channel): ChannelEntry {
   const { store } = repo
   const head = store.channels.head(channel.id)
-  const views = store.views.list(channel.id).filter((view) => view.liveSince !== null)
+  const kinds = new Map(store.archives.indexes().map((index) => [index.id, index.kind]))
+  const views = store.views
+    .list(channel.id)
+    .filter((view) => view.liveSince !== null && kinds.get(view.indexId) === 'packages')
   const ends = store.publications
     .heads()
     .filter((one) => one.channelId === channel.id)
