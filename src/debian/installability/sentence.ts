@@ -19,12 +19,18 @@ class Words {
   }
 
   missing({ chain, isReadable, present }: Missing): string {
-    const way = this.#way(chain)
-    if (!isReadable) return `${way}, which cannot be read`
-    if (present.length === 0) return `${way}, which is not there`
+    if (!isReadable) return this.#unreadable(chain)
+    const way = `${this.#way(chain)}, which is not there`
+    if (present.length === 0) return way
     const listed = present.slice(0, maxListed).map((one) => this.#label(one))
     const more = present.length > maxListed ? ` and ${present.length - maxListed} more` : ''
-    return `${way}, which is not there: there is ${listed.join(', ')}${more}`
+    return `${way}: there is ${listed.join(', ')}${more}`
+  }
+
+  #unreadable(chain: readonly Step[]): string {
+    const { package: owner, relation } = chain.at(-1)!
+    const way = chain.length > 1 ? `${this.#way(chain.slice(0, -1))}, and ` : ''
+    return `${way}${this.#label(owner)} has a relation that cannot be read: ${relation}`
   }
 
   conflict({ sides: [a, b] }: Conflict): string {
