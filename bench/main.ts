@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { describeMachine } from './measure.ts'
 import { renderSection, type Section } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
+import { installabilityRow } from './rows/installability.ts'
 import { publishRow } from './rows/publish.ts'
 import { copyHostSuite, makeGpgKey, WebServer } from './upstream.ts'
 
@@ -15,7 +16,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { packages: { type: 'string', default: '60000' } },
 })
-const rows = positionals.length > 0 ? positionals : ['adopt', 'publish']
+const rows = positionals.length > 0 ? positionals : ['adopt', 'publish', 'installability']
 const folder = mkdtempSync(join(tmpdir(), 'uus-bench-'))
 const sections: Section[] = []
 
@@ -29,11 +30,13 @@ process.stdout.write(
 )
 try {
   await using server = await WebServer.start(folder)
-  if (rows.includes('adopt')) {
-    const suite = await copyHostSuite(server)
+  const ofRealSuite = { adopt: adoptRow, installability: installabilityRow }
+  const wanted = Object.entries(ofRealSuite).filter(([name]) => rows.includes(name))
+  const suite = wanted.length > 0 ? await copyHostSuite(server) : null
+  for (const [name, row] of wanted) {
     if (suite === null)
-      process.stdout.write('\nadopt: left out, this host has no upstream that can be reached\n')
-    else print(await adoptRow(server, suite, folder))
+      process.stdout.write(`\n${name}: left out, this host has no upstream that can be reached\n`)
+    else print(await row(server, suite, folder))
   }
   if (rows.includes('publish')) {
     print(await publishRow(server, makeGpgKey(folder), folder, Number(values.packages)))

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Package } from '../../src/debian/installability/fields.ts'
+import { splitField } from '../../src/debian/relations.ts'
 import { run } from './programs.ts'
 
 const fields = [
@@ -41,6 +42,28 @@ export function doseOptions(native: string, foreign: readonly string[]): string[
     `--deb-native-arch=${native}`,
     ...(foreign.length > 0 ? [`--deb-foreign-archs=${foreign.join(',')}`] : []),
   ]
+}
+
+/**
+ * The same packages, with `name:any` in dependencies said in words that dose cannot get wrong (relation-cases.ts tells
+ * how it does): what is `Multi-Arch: allowed` provides names for it. Real archives ask `python3:any (>= 3.10)`.
+ */
+export function withAnySpelledOut(packages: readonly Package[], architectures: readonly string[]): Package[] {
+  const spelledOut = (field: string) =>
+    field.replace(/([a-zA-Z0-9][\w.+-]*):any((?:\s*\([^)]*\))?)/g, (_, name: string, version: string) =>
+      architectures.map((one) => `any---${name}:${one}${version}`).join(' | '),
+    )
+  return packages.map((one) => {
+    const own = `${one.name} (= ${one.version})`
+    const provided = [own, ...splitField(one.provides)].map((text) => `any---${text}`).join(', ')
+    const provides = one.provides === '' ? provided : `${one.provides}, ${provided}`
+    return {
+      ...one,
+      preDepends: spelledOut(one.preDepends),
+      depends: spelledOut(one.depends),
+      provides: one.multiArch === 'allowed' ? provides : one.provides,
+    }
+  })
 }
 
 /** The labels of what dose-debcheck finds broken, sorted. */
