@@ -25,7 +25,8 @@ export function targetsInOrder(pool: PackagePool, clause: number, usable: BitSet
     const start = ordered.length
     for (let cell = targets.first(atom); cell !== end; cell = targets.next(cell)) {
       const target = targets.value(cell)
-      if (usable.has(target)) insert(pool, clauses.nameOf(atom), ordered, start, target)
+      if (!usable.has(target) || ordered.includes(target)) continue
+      insert(pool, clauses.nameOf(atom), ordered, start, target)
     }
   }
   return ordered

@@ -2,7 +2,7 @@
 import { targetsInOrder } from './choices.ts'
 import type { BitSet } from './collections.ts'
 import type { PackagePool } from './pool.ts'
-import type { Core } from './solver.ts'
+import type { Core, Pair } from './refutation.ts'
 
 export interface Dependency {
   readonly node: number
@@ -15,15 +15,15 @@ export interface MinimalCore {
   readonly conflicts: readonly Pair[]
 }
 
-type Pair = readonly [number, number]
 type Constraint = Dependency | Pair
 
 function isDependency(one: Constraint): one is Dependency {
   return 'targets' in one
 }
 
-// A trial that takes more is given up, and the constraint in question stays: the core still refutes.
+// Where it would take long, constraints stay that might go: what is left refutes in any case.
 const maxBranches = 200
+const maxConstraints = 1000
 
 /** What of `core` is needed to forbid `node` within `members`. */
 export function minimalCore(pool: PackagePool, members: BitSet, core: Core, node: number): MinimalCore {
@@ -33,7 +33,12 @@ export function minimalCore(pool: PackagePool, members: BitSet, core: Core, node
     targets: targetsInOrder(pool, clause, members),
   }))
   let kept: readonly Constraint[] = [...dependencies, ...core.conflicts]
-  for (let size = Math.ceil(kept.length / 2); size > 0; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+  const isSmall = kept.length <= maxConstraints
+  for (
+    let size = Math.ceil(kept.length / 2);
+    isSmall && size > 0;
+    size = size === 1 ? 0 : Math.ceil(size / 2)
+  ) {
     for (let at = 0; at < kept.length; ) {
       const fewer = kept.toSpliced(at, size)
       if (isRefuted(node, fewer)) kept = fewer

@@ -1,8 +1,8 @@
 // Why a package cannot be installed: what is missing, or what excludes what, each with the way that leads there.
 import { type BitSet, end } from './collections.ts'
-import { type MinimalCore, minimalCore } from './core.ts'
+import { type Dependency, minimalCore } from './core.ts'
 import type { PackageName, PackagePool } from './pool.ts'
-import type { Core } from './solver.ts'
+import type { Core } from './refutation.ts'
 
 /** A package, and one of its dependencies that the next step is taken for. */
 export interface Step {
@@ -43,39 +43,58 @@ export interface Explanation {
 }
 
 export function explain(pool: PackagePool, members: BitSet, core: Core, node: number): Explanation {
-  const minimal = minimalCore(pool, members, core, node)
-  const chains = chainsFrom(pool, minimal, node)
+  const { dependencies, conflicts } = minimalCore(pool, members, core, node)
+  const ways = new Ways(pool, dependencies, node)
   const reasons: Reason[] = []
-  for (const { node: owner, clause, targets } of minimal.dependencies) {
-    if (targets.length > 0) continue
+  for (const { node: owner, clause, targets } of dependencies) {
+    if (targets.length > 0 || !ways.leadTo(owner)) continue
     const last = { package: pool.packageOf(owner), relation: pool.clauses.text(clause) }
     reasons.push({
       type: 'missing',
-      chain: [...chains.get(owner)!, last],
+      chain: [...ways.chainTo(owner), last],
       isReadable: pool.clauses.firstAtom(clause) < pool.clauses.firstAtom(clause + 1),
       present: presentUnderNames(pool, members, clause),
     })
   }
-  for (const [a, b] of minimal.conflicts) {
-    reasons.push({ type: 'conflict', sides: [side(pool, chains, a, b), side(pool, chains, b, a)] })
+  for (const [a, b] of conflicts) {
+    if (ways.leadTo(a) && ways.leadTo(b)) {
+      reasons.push({ type: 'conflict', sides: [side(pool, ways, a, b), side(pool, ways, b, a)] })
+    }
   }
   return { package: pool.packageOf(node), reasons }
 }
 
-/** The shortest way to each node that the core's dependencies lead to. */
-function chainsFrom(pool: PackagePool, { dependencies }: MinimalCore, node: number): Map<number, Step[]> {
-  const chains = new Map<number, Step[]>([[node, []]])
-  // The map grows while it is walked.
-  for (const [owner, chain] of chains) {
-    for (const dependency of dependencies) {
-      if (dependency.node !== owner) continue
-      const step = { package: pool.packageOf(owner), relation: pool.clauses.text(dependency.clause) }
-      for (const target of dependency.targets) {
-        if (!chains.has(target)) chains.set(target, [...chain, step])
+/** The shortest ways from a node along dependencies. They lead everywhere in a core that is minimal. */
+class Ways {
+  readonly #pool: PackagePool
+  /** By node: the dependency that leads to it. */
+  readonly #before = new Map<number, Dependency | null>()
+
+  constructor(pool: PackagePool, dependencies: readonly Dependency[], start: number) {
+    this.#pool = pool
+    const ofNode = Map.groupBy(dependencies, ({ node }) => node)
+    this.#before.set(start, null)
+    // The map grows while it is walked.
+    for (const node of this.#before.keys()) {
+      for (const dependency of ofNode.get(node) ?? []) {
+        for (const target of dependency.targets) {
+          if (!this.#before.has(target)) this.#before.set(target, dependency)
+        }
       }
     }
   }
-  return chains
+
+  leadTo(node: number): boolean {
+    return this.#before.has(node)
+  }
+
+  chainTo(node: number): Step[] {
+    const chain: Step[] = []
+    for (let at = this.#before.get(node); at; at = this.#before.get(at.node)) {
+      chain.push({ package: this.#pool.packageOf(at.node), relation: this.#pool.clauses.text(at.clause) })
+    }
+    return chain.reverse()
+  }
 }
 
 function presentUnderNames(pool: PackagePool, members: BitSet, clause: number): PackageName[] {
@@ -91,10 +110,10 @@ function presentUnderNames(pool: PackagePool, members: BitSet, clause: number): 
   return [...nodes].map((node) => pool.packageOf(node))
 }
 
-function side(pool: PackagePool, chains: Map<number, Step[]>, node: number, other: number): ConflictSide {
+function side(pool: PackagePool, ways: Ways, node: number, other: number): ConflictSide {
   return {
     package: pool.packageOf(node),
-    chain: chains.get(node)!,
+    chain: ways.chainTo(node),
     relations: pool.isNamesake(node, other) ? [] : relationsAgainst(pool, node, other),
   }
 }

@@ -114,6 +114,20 @@ test('after many changes, of packages of which no two go together, the universe 
   assert.ok(!universe.isBroken(120))
 })
 
+test('a chain of ten thousand packages is judged and explained', () => {
+  const length = 10_000
+  const chain = Array.from({ length }, (_, n) => aPackageWith(n + 1, `link${n}`, { depends: `link${n + 1}` }))
+  const end = aPackageWith(length + 1, `link${length}`)
+  const whole = aUniverse([...chain, end])
+  assert.equal(whole.size, length + 1)
+  assert.deepEqual(whole.brokenPackages(), [])
+  const cut = whole.with({ leave: [length + 1] })
+  assert.equal(newlyBroken(whole, cut).length, length)
+  const [reason] = cut.explain(1)!.reasons
+  assert.ok(reason?.type === 'missing' && reason.chain.length === length)
+  assert.deepEqual(cut.with({ enter: [end] }).brokenPackages(), [])
+})
+
 test('universes of two pools are not compared', () => {
   assert.throws(() => newlyBroken(aUniverse([]), aUniverse([])), /two pools/)
 })
