@@ -72,6 +72,7 @@ export class Solver {
 
   /** Why a node for which `solve` found nothing is impossible. */
   core(node: number): Core {
+    if (!this.#assignment.isAbsent(node)) throw new Error('only what was found impossible has a core')
     return coreOf(
       {
         reasonOf: (one) => this.#reasonOf(one),
