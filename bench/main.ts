@@ -8,6 +8,7 @@ import { describeMachine } from './measure.ts'
 import { renderSection, type Section } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
 import { changeRows } from './rows/change.ts'
+import { installabilityRow } from './rows/installability.ts'
 import { publishRow } from './rows/publish.ts'
 import { copyHostSuite, makeGpgKey, WebServer } from './upstream.ts'
 
@@ -20,7 +21,7 @@ const { values, positionals } = parseArgs({
     sizes: { type: 'string', default: '1000,10000,60000' },
   },
 })
-const rows = positionals.length > 0 ? positionals : ['adopt', 'publish', 'change']
+const rows = positionals.length > 0 ? positionals : ['adopt', 'publish', 'change', 'installability']
 const folder = mkdtempSync(join(tmpdir(), 'uus-bench-'))
 const sections: Section[] = []
 
@@ -34,11 +35,13 @@ process.stdout.write(
 )
 try {
   await using server = await WebServer.start(folder)
-  if (rows.includes('adopt')) {
-    const suite = await copyHostSuite(server)
+  const ofRealSuite = { adopt: adoptRow, installability: installabilityRow }
+  const wanted = Object.entries(ofRealSuite).filter(([name]) => rows.includes(name))
+  const suite = wanted.length > 0 ? await copyHostSuite(server) : null
+  for (const [name, row] of wanted) {
     if (suite === null)
-      process.stdout.write('\nadopt: left out, this host has no upstream that can be reached\n')
-    else print(await adoptRow(server, suite, folder))
+      process.stdout.write(`\n${name}: left out, this host has no upstream that can be reached\n`)
+    else print(await row(server, suite, folder))
   }
   if (rows.includes('publish')) {
     print(await publishRow(server, makeGpgKey(folder), folder, Number(values.packages)))
