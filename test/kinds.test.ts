@@ -392,3 +392,59 @@ test('apt shows the long description that a translation brings', needs('apt-get'
   }
   await withApt('stable', spec, {}, new Map(), story, 'en')
 })
+
+const contents = 'main/Contents-amd64'
+const inContents = (...names: string[]) => names.map((name) => `usr/bin/${name}    utils/${name}\n`).join('')
+
+test('Contents are cut by the packages of a channel, and made anew at most once a day', async () => {
+  const spec = (names: string[]) =>
+    suite(packages(...names.map((name) => `${name} 1`)), {
+      further: { [contents]: inContents(...names, 'other') },
+    })
+  await withRig(
+    spec(['bash', 'vim']),
+    async (rig, offer) => {
+      assert.equal(await text(rig, 'approved', contents), inContents('bash', 'vim'))
+      await offer(spec(['bash', 'nano']))
+      assert.equal(await text(rig, 'testing', contents), inContents('bash', 'vim'), 'of this day')
+      rig.clock.advance(25 * 60 * minute)
+      await rig.mustUpdate()
+      assert.equal(await text(rig, 'testing', contents), inContents('bash', 'nano'))
+      await rig.promote('nano')
+      assert.equal(
+        await text(rig, 'approved', contents),
+        inContents('bash'),
+        'what upstream has not is not in it',
+      )
+      const heads = () => rig.store.channels.list().map((one) => rig.store.channels.head(one.id)!.id)
+      const before = heads()
+      rig.clock.advance(25 * 60 * minute)
+      await rig.mustUpdate()
+      assert.equal(await text(rig, 'approved', contents), inContents('bash', 'nano'))
+      rig.clock.advance(25 * 60 * minute)
+      const settled = heads()
+      await rig.mustUpdate()
+      assert.notDeepEqual(before, settled)
+      assert.deepEqual(heads(), settled, 'nothing changed, nothing is made')
+    },
+    { more: ['indexes: [packages, contents]'] },
+  )
+})
+
+test("Ubuntu's Contents are for the whole suite", async () => {
+  const root = 'Contents-amd64'
+  const spec = suite([], {
+    components: { main: { amd64: packages('bash 1') }, universe: { amd64: packages('cowsay 1') } },
+    further: { [root]: 'bin/bash  shells/bash\nbin/cowsay  universe/games/cowsay\nbin/x  games/x\n' },
+  })
+  await withRig(
+    spec,
+    async (rig) => {
+      assert.equal(
+        await text(rig, 'approved', root),
+        'bin/bash  shells/bash\nbin/cowsay  universe/games/cowsay\n',
+      )
+    },
+    { components: ['main', 'universe'], more: ['indexes: [packages, contents]'] },
+  )
+})

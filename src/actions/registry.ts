@@ -10,7 +10,17 @@ import { explain, pending } from './pending.ts'
 import { promote } from './promote.ts'
 import { rollbackStep, snapshotDiff, snapshotList, snapshotRollback, snapshotShow } from './snapshots.ts'
 import { status } from './status.ts'
-import { adoptStep, examineStep, failureStep, settleStep, update, upkeepStep } from './update.ts'
+import {
+  adoptStep,
+  dueContentsStep,
+  examineStep,
+  failureStep,
+  makeContentsStep,
+  publishContentsStep,
+  settleStep,
+  update,
+  upkeepStep,
+} from './update.ts'
 
 /** An action whose types are checked at its definition; here only its name matters. */
 export type AnyAction = Action<unknown, Outcome>
@@ -47,8 +57,11 @@ export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => 
 
 const innerSteps = [
   adoptStep,
+  dueContentsStep,
   examineStep,
   failureStep,
+  makeContentsStep,
+  publishContentsStep,
   rollbackStep,
   settleStep,
   upkeepStep,

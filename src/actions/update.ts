@@ -4,6 +4,13 @@ import { isSecuritySuite } from '../debian/names.ts'
 import { type ErrorValue, UusError } from '../lib/errors.ts'
 import { refreshAlarms } from '../repo/alarms.ts'
 import { republishStale } from '../repo/configure.ts'
+import {
+  type DueContents,
+  dueContents,
+  type MadeContents,
+  makeContents,
+  publishContents,
+} from '../repo/contents.ts'
 import { evaluateApprovals } from '../repo/evaluate.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { renewEnvelopes } from '../repo/renew.ts'
@@ -121,12 +128,36 @@ export const update = action<z.output<typeof input>, UpdateResult>({
       const results = await Promise.all(
         archives.map((archive) => updateArchive(context, archive, { ...order, fetched }, call)),
       )
+      await refreshContents(context, call)
       return { status: statusOf(results.flat()), items: results.flat() }
     } finally {
       await context.gatherer.forget(fetched)
     }
   },
 })
+
+/** Which Contents are due. */
+export const dueContentsStep = readStep<Record<string, never>, DueContents[]>('contents-due', ({ repo }) =>
+  dueContents(repo),
+)
+
+/** Takes a while, and keeps no writer from its turn. */
+export const makeContentsStep = readStep<DueContents, MadeContents>('contents-make', ({ repo }, due) =>
+  makeContents(repo, due),
+)
+
+export const publishContentsStep = step<readonly MadeContents[], void>(
+  'contents-publish',
+  ({ repo }, made, call) => publishContents(repo, made, call.actor, call.emit),
+)
+
+/** Contents indexes, for those who take them over: at most once a day. */
+export async function refreshContents(context: ServerContext, call: Call): Promise<void> {
+  const made: MadeContents[] = []
+  for (const due of await context.jobs.run(dueContentsStep, {}, call))
+    made.push(await context.jobs.run(makeContentsStep, due, call))
+  if (made.length > 0) await context.jobs.run(publishContentsStep, made, call)
+}
 
 /** One archive, with what follows from it: a slow one keeps no other back. */
 async function updateArchive(

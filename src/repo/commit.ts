@@ -15,10 +15,11 @@ import type { Tx } from '../store/database.ts'
 import type { Envelope } from '../store/publications.ts'
 import type { Store } from '../store/store.ts'
 import { countChanges, type IndexChanges } from './changes.ts'
+import type { MadeContents } from './contents.ts'
 import { type DerivedIndex, deriveIndexes, goesWith } from './derive.ts'
 import type { ChannelOptions } from './options.ts'
 import { makeEnvelope, nextTime, releaseDates, snapshotTimes } from './publish/envelope.ts'
-import { PublishSession } from './publish/pack.ts'
+import { PublishSession, recordPacks } from './publish/pack.ts'
 import { type PreparedPublication, preparePublication } from './publish/publication.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -31,6 +32,8 @@ export interface ChannelCommit {
   readonly drops?: readonly number[]
   /** Suites to publish though none of their indexes changes. */
   readonly alsoPublish?: readonly number[]
+  /** Contents indexes that were made apart. */
+  readonly contents?: readonly MadeContents[]
   /** Use nothing of the present publications. */
   readonly rendersAnew?: boolean
   readonly kind: SnapshotKind
@@ -95,9 +98,9 @@ export class Committer {
   async commit(commit: ChannelCommit, emit: Emit): Promise<Snapshot> {
     const { channel } = commit
     const base = this.#store.channels.head(channel.id)
-    await using session = new PublishSession(this.#store.texts, this.#files.packs, this.#files.texts)
+    await using session = this.openSession()
     const prepared = channel.name === upstreamName ? nothingPrepared : await this.#prepare(commit, session)
-    const recordFiles = await session.finish()
+    const packs = await session.finish()
     const at = await nextTime(base?.at ?? null, this.#clock, snapshotTimes)
     const snapshot: Omit<Snapshot, 'revision'> = {
       channelId: channel.id,
@@ -115,7 +118,8 @@ export class Committer {
       const revision = this.#store.channels.addSnapshot(tx, snapshot)
       this.#changeViews(tx, channel, commit.changes, commit.goesLive ?? [], revision)
       this.#recordDerived(tx, channel, prepared.derived, revision)
-      recordFiles(tx)
+      for (const one of [packs, ...(commit.contents ?? []).map((made) => made.packs)])
+        recordPacks(tx, this.#store.texts, one)
       for (const suite of prepared.suites) this.#publish(tx, channel, revision, suite)
       commit.alongside?.(tx, revision, at)
       this.#store.audit.append(tx, { at, reason: commit.reason, ...commit.audit })
@@ -124,6 +128,15 @@ export class Committer {
     const { id, kind, entered, left } = snapshot
     emit({ type: 'snapshot', channel: channel.name, id, revision, kind, entered, left })
     return { ...snapshot, revision }
+  }
+
+  /** For files that are made apart from a commit; the caller disposes it. */
+  openSession(): PublishSession {
+    return new PublishSession(this.#store.texts, this.#files.packs, this.#files.texts)
+  }
+
+  openPack(sha256: Sha256): Promise<OpenBlob | null> {
+    return this.#files.packs.open(sha256)
   }
 
   /** Takes a whole file into the packs; durable when it resolves. Disposes the blob. */
@@ -187,6 +200,7 @@ export class Committer {
         indexes: indexes.filter((index) => index.suiteId === suiteId),
         changes,
         present: this.#presentFiles(channel, suiteId),
+        contents: commit.contents ?? [],
         rendersAnew: commit.rendersAnew ?? false,
       })
       const envelope = publication && (await this.#envelope(channel, suiteId, publication.body))

@@ -60,15 +60,23 @@ export interface UpstreamFile {
   readonly sha256: Sha256
   readonly sizeBytes: number
   readonly compression: Compression
-  readonly plainSha256: Sha256
+  /** Known where the file is passed on as it is. */
+  readonly plainSha256: Sha256 | null
   readonly plainBytes: number
+}
+
+export interface ContentsState {
+  readonly madeAt: number
+  /** Of the channel. */
+  readonly revision: number
+  readonly upstreamSha256: Sha256
 }
 
 interface FileRow {
   sha256: Uint8Array
   size_bytes: number
   compression: Compression
-  plain_sha256: Uint8Array
+  plain_sha256: Uint8Array | null
   plain_bytes: number
 }
 
@@ -261,7 +269,7 @@ export class Archives {
           sha256: sha256FromBytes(row.sha256),
           sizeBytes: row.size_bytes,
           compression: row.compression,
-          plainSha256: sha256FromBytes(row.plain_sha256),
+          plainSha256: row.plain_sha256 === null ? null : sha256FromBytes(row.plain_sha256),
           plainBytes: row.plain_bytes,
         }
   }
@@ -274,8 +282,32 @@ export class Archives {
       sha256Bytes(file.sha256),
       file.sizeBytes,
       file.compression,
-      sha256Bytes(file.plainSha256),
+      file.plainSha256 === null ? null : sha256Bytes(file.plainSha256),
       file.plainBytes,
+    )
+  }
+
+  /** What a channel's Contents were made from; null if they never were. */
+  contentsState(channelId: number, indexId: number): ContentsState | null {
+    const row = this.#db
+      .prepare<{ made_at: number; revision: number; upstream_sha256: Uint8Array }>(
+        'SELECT * FROM contents_state WHERE channel_id = ? AND index_id = ?',
+      )
+      .get(channelId, indexId)
+    if (row === undefined) return null
+    const { made_at: madeAt, revision } = row
+    return { madeAt, revision, upstreamSha256: sha256FromBytes(row.upstream_sha256) }
+  }
+
+  recordContents(tx: Tx, channelId: number, indexId: number, state: ContentsState): void {
+    tx.run(
+      `INSERT OR REPLACE INTO contents_state (channel_id, index_id, made_at, revision, upstream_sha256)
+       VALUES (?, ?, ?, ?, ?)`,
+      channelId,
+      indexId,
+      state.madeAt,
+      state.revision,
+      sha256Bytes(state.upstreamSha256),
     )
   }
 

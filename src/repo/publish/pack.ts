@@ -32,14 +32,14 @@ export interface PackedIndex {
 }
 
 /** A block of a text with what this publication adds to the catalogue about it. */
-interface PreparedBlock extends Block {
+export interface PreparedBlock extends Block {
   /** Null if the catalogue does not have it. */
   readonly id: number | null
   /** Set by the encoders that had to pack it. */
   readonly added: { packed: NewPackedBlock; isText: boolean }[]
 }
 
-interface PreparedText extends PackedIndex {
+export interface PreparedText extends PackedIndex {
   readonly blocks: readonly PreparedBlock[]
 }
 
@@ -72,17 +72,20 @@ export class PublishSession implements AsyncDisposable {
     }
   }
 
-  /** PackDamaged where a kept block cannot be read any more. */
+  /** PackDamaged where a kept block cannot be read any more. A text that is too large is hashed, but not kept. */
   async pack(
-    pieces: Iterable<Piece<StoredBlock>>,
+    pieces: Iterable<Piece<StoredBlock>> | AsyncIterable<Piece<StoredBlock>>,
     forms: readonly PackedForm[],
     formsOf: (kept: StoredBlock) => KnownForms,
+    { keepsText = true }: { keepsText?: boolean } = {},
   ): Promise<PackedIndex> {
-    const packers = encodersOf(forms).map(
-      (encoder) => new FormPacker(encoder, encoder === textEncoder ? this.#texts : this.#packs),
+    const packers = encodersOf(forms).map((encoder) =>
+      encoder === textEncoder
+        ? new FormPacker(encoder, this.#texts, keepsText)
+        : new FormPacker(encoder, this.#packs),
     )
     const blocks: PreparedBlock[] = []
-    for (const piece of pieces) {
+    for await (const piece of pieces) {
       const raw = piece.type === 'rendered' ? piece.block.bytes : null
       const block = piece.type === 'kept' ? { ...piece.block, added: [] } : this.#measure(piece.block)
       blocks.push(block)
@@ -138,38 +141,49 @@ export class PublishSession implements AsyncDisposable {
     }
   }
 
-  /** Makes the packs durable. What it returns records them, in the transaction that publishes. */
-  async finish(): Promise<(tx: Tx) => void> {
-    const pack = await this.#packs.writer.finish()
-    const text = await this.#texts.writer.finish()
-    return (tx) => {
-      for (const prepared of this.#prepared) this.#record(tx, prepared, pack, text)
-      for (const whole of this.#whole) this.#recordWhole(tx, whole)
+  /** Makes the packs durable. `recordPacks` takes what it returns, in the transaction that publishes. */
+  async finish(): Promise<PreparedPacks> {
+    return {
+      pack: await this.#packs.writer.finish(),
+      textPack: await this.#texts.writer.finish(),
+      texts: this.#prepared,
+      whole: this.#whole,
     }
-  }
-
-  #record(tx: Tx, prepared: PreparedText, pack: Sha256 | null, text: Sha256 | null): void {
-    const blockIds = prepared.blocks.map((block) => {
-      const id = block.id ?? this.#catalogue.ensureBlock(tx, block)
-      for (const { packed, isText } of block.added) {
-        this.#catalogue.putPacked(tx, id, { ...packed, pack: (isText ? text : pack)! })
-      }
-      return id
-    })
-    const { textSha256, textBytes, files } = prepared
-    this.#catalogue.put(tx, { sha256: textSha256, sizeBytes: textBytes, blockIds }, files)
-  }
-
-  #recordWhole(tx: Tx, whole: PackedBlock): void {
-    const { pack: sha256, sizeBytes, crc32: crc, encoder } = whole
-    const id = this.#catalogue.ensureBlock(tx, { sha256, sizeBytes, crc32: crc, firstName: '', lastName: '' })
-    this.#catalogue.putPacked(tx, id, whole)
-    this.#catalogue.put(tx, { sha256, sizeBytes, blockIds: [id] }, [{ sha256, sizeBytes, encoder }])
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync()
   }
+}
+
+/** What a session made, as the catalogue has to know it. Plain data. */
+export interface PreparedPacks {
+  readonly pack: Sha256 | null
+  readonly textPack: Sha256 | null
+  readonly texts: readonly PreparedText[]
+  readonly whole: readonly PackedBlock[]
+}
+
+export function recordPacks(tx: Tx, catalogue: Texts, prepared: PreparedPacks): void {
+  for (const text of prepared.texts) recordText(tx, catalogue, text, prepared)
+  for (const whole of prepared.whole) recordWhole(tx, catalogue, whole)
+}
+
+function recordText(tx: Tx, catalogue: Texts, text: PreparedText, { pack, textPack }: PreparedPacks): void {
+  const blockIds = text.blocks.map((block) => {
+    const id = block.id ?? catalogue.ensureBlock(tx, block)
+    for (const { packed, isText } of block.added)
+      catalogue.putPacked(tx, id, { ...packed, pack: (isText ? textPack : pack)! })
+    return id
+  })
+  catalogue.put(tx, { sha256: text.textSha256, sizeBytes: text.textBytes, blockIds }, text.files)
+}
+
+function recordWhole(tx: Tx, catalogue: Texts, whole: PackedBlock): void {
+  const { pack: sha256, sizeBytes, crc32: crc, encoder } = whole
+  const id = catalogue.ensureBlock(tx, { sha256, sizeBytes, crc32: crc, firstName: '', lastName: '' })
+  catalogue.putPacked(tx, id, whole)
+  catalogue.put(tx, { sha256, sizeBytes, blockIds: [id] }, [{ sha256, sizeBytes, encoder }])
 }
 
 /** Where the packed forms of a block lie, by encoder. */
@@ -222,10 +236,12 @@ class FormPacker {
   readonly #hasher = new Hasher()
   readonly #waiting: Step[] = []
   readonly #counted: CountedBlock[] = []
+  readonly #isKept: boolean
 
-  constructor(encoder: Encoder, packs: Packs) {
+  constructor(encoder: Encoder, packs: Packs, isKept = true) {
     this.encoder = encoder
     this.#packs = packs
+    this.#isKept = isKept
     this.#hasher.update(containerOf(encoder.name).head)
   }
 
@@ -269,7 +285,7 @@ class FormPacker {
     const { bytes, unpaddedBytes } = await step.encoded
     this.#hasher.update(bytes)
     this.#count(step.block, unpaddedBytes)
-    if (step.isKnown) return
+    if (step.isKnown || !this.#isKept) return
     const start = await this.#packs.writer.append(bytes)
     const packed = {
       encoder: this.encoder.name,

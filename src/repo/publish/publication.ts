@@ -9,6 +9,7 @@ import type { Store } from '../../store/store.ts'
 import type { StoredBlock } from '../../store/texts.ts'
 import type { ViewChange } from '../../store/views.ts'
 import type { IndexChanges } from '../changes.ts'
+import type { MadeContents } from '../contents.ts'
 import type { PackedForm } from './encoders.ts'
 import { type PackedIndex, type PublishSession, usableForms } from './pack.ts'
 import { PackDamaged } from './packs.ts'
@@ -36,6 +37,7 @@ export interface PublicationInput {
   readonly indexes: readonly SuiteIndex[]
   /** What the change does to them; the database does not have it yet. */
   readonly changes: IndexChanges
+  readonly contents: readonly MadeContents[]
   /** The files of the channel's present publication of the suite; empty if it has none. */
   readonly present: readonly PublicationFile[]
   /** Use nothing of the present publication. */
@@ -51,9 +53,9 @@ export async function preparePublication(input: PublicationInput): Promise<Prepa
   return { suiteId: suite.id, body: renderBody(suite, indexes, files), files }
 }
 
-async function prepareIndex(index: SuiteIndex, input: PublicationInput): Promise<PublicationFile[]> {
+async function prepareIndex(index: SuiteIndex, input: PublicationInput): Promise<readonly PublicationFile[]> {
   if (index.kind === 'icons') return prepareWhole(index, input)
-  if (index.kind === 'contents') return presentFiles(index, input)
+  if (index.kind === 'contents') return contentsFiles(index, input)
   const path = indexPath(index)
   const change = input.changes.get(index.id)
   const present = input.rendersAnew ? null : filesOf(path, input)
@@ -76,17 +78,22 @@ async function prepareWhole(index: SuiteIndex, input: PublicationInput): Promise
   const file = input.store.archives.upstreamFile(index.id)
   if (file === null) return []
   const path = indexPath(index)
-  const { sha256, sizeBytes, plainSha256, plainBytes, compression } = file
+  const { sha256, sizeBytes, plainBytes, compression } = file
   await input.session.addWhole(file)
   if (compression === 'none') return [{ path, sha256, sizeBytes, isServed: true }]
   return [
-    { path, sha256: plainSha256, sizeBytes: plainBytes, isServed: false },
+    { path, sha256: file.plainSha256!, sizeBytes: plainBytes, isServed: false },
     { path: `${path}.${compression}`, sha256, sizeBytes, isServed: true },
   ]
 }
 
-/** An index that is refreshed apart from snapshots stays as it is published. */
-function presentFiles(index: SuiteIndex, { present }: PublicationInput): PublicationFile[] {
+/** An index that is refreshed apart from snapshots: made just now, or as it is published. */
+function contentsFiles(
+  index: SuiteIndex,
+  { contents, present }: PublicationInput,
+): readonly PublicationFile[] {
+  const made = contents.find(({ due }) => due.indexId === index.id)
+  if (made !== undefined) return made.files
   const path = indexPath(index)
   return present.filter((file) => file.path === path || file.path.startsWith(`${path}.`))
 }

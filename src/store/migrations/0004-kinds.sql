@@ -45,9 +45,19 @@ CREATE TABLE upstream_file (
   sha256       BLOB NOT NULL,     -- of the file as it was fetched; it lies among the packs
   size_bytes   INTEGER NOT NULL,
   compression  TEXT NOT NULL,
-  plain_sha256 BLOB NOT NULL,
+  plain_sha256 BLOB,              -- where it is passed on as it is
   plain_bytes  INTEGER NOT NULL
 ) STRICT;
 
 -- Up to which revision of `upstream` the entries of an index that goes with packages were looked through.
 ALTER TABLE view ADD COLUMN derived_at INTEGER NOT NULL DEFAULT 0;
+
+-- What the Contents that a channel publishes were made from.
+CREATE TABLE contents_state (
+  channel_id      INTEGER NOT NULL REFERENCES channel,
+  index_id        INTEGER NOT NULL REFERENCES suite_index,
+  made_at         INTEGER NOT NULL,
+  revision        INTEGER NOT NULL,  -- of the channel
+  upstream_sha256 BLOB NOT NULL,
+  PRIMARY KEY (channel_id, index_id)
+) STRICT, WITHOUT ROWID;

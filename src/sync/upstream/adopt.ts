@@ -144,7 +144,8 @@ export class Adopter {
     const onlyArchitectures = isFlatSuite(input.suite) ? this.#flatArchitectures(input) : null
     const indexInput = { where, wanted, fetched, onlyArchitectures }
     if (isWhole(wanted)) {
-      const plainSha256 = await checkWhole(this.#incoming, indexInput)
+      // What is cut later is unpacked then, within the signed size.
+      const plainSha256 = wanted.kind === 'contents' ? null : await checkWhole(this.#incoming, indexInput)
       const file = fetched === null ? null : await this.#keepWhole(fetched, wanted, plainSha256)
       return { id: this.#ensure(suite, wanted), place: wanted, wanted, change: null, file }
     }
@@ -161,7 +162,11 @@ export class Adopter {
   }
 
   /** Among the packs it is durable, and can be served as it is. */
-  async #keepWhole(fetched: FetchedIndex, wanted: WantedIndex, plainSha256: Sha256): Promise<UpstreamFile> {
+  async #keepWhole(
+    fetched: FetchedIndex,
+    wanted: WantedIndex,
+    plainSha256: Sha256 | null,
+  ): Promise<UpstreamFile> {
     const blob = await this.#incoming.open(fetched.blob)
     if (blob === null) throw new Error('Internal error: a fetched file is gone')
     const { sha256, sizeBytes } = await this.#repo.committer.keepPack(blob)

@@ -42,6 +42,11 @@ const forms: readonly (readonly [ending: string, compression: Compression])[] = 
   ['', 'none'],
 ]
 
+/** Contents are unpacked while they stream, which .xz files are not. */
+function formsOf(path: string): typeof forms {
+  return /(^|\/)Contents-/.test(path) ? forms.filter(([, compression]) => compression !== 'xz') : forms
+}
+
 export interface WantedIndexes {
   readonly wanted: readonly WantedIndex[]
   /** Required, and not listed by the Release. */
@@ -119,7 +124,7 @@ function describeFiles(release: Release, path: string, plain: ReleaseFile) {
   const candidates =
     plain.sizeBytes === 0
       ? []
-      : forms.flatMap(([ending, compression]) => {
+      : formsOf(path).flatMap(([ending, compression]) => {
           const file = release.files.get(`${path}${ending}`)
           return file === undefined
             ? []
