@@ -12,7 +12,6 @@ import { rollbackStep, snapshotDiff, snapshotList, snapshotRollback, snapshotSho
 import { status } from './status.ts'
 import {
   adoptStep,
-  dueContentsStep,
   examineStep,
   failureStep,
   makeContentsStep,
@@ -57,7 +56,6 @@ export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => 
 
 const innerSteps = [
   adoptStep,
-  dueContentsStep,
   examineStep,
   failureStep,
   makeContentsStep,

@@ -4,13 +4,7 @@ import { isSecuritySuite } from '../debian/names.ts'
 import { type ErrorValue, UusError } from '../lib/errors.ts'
 import { refreshAlarms } from '../repo/alarms.ts'
 import { republishStale } from '../repo/configure.ts'
-import {
-  type DueContents,
-  dueContents,
-  type MadeContents,
-  makeContents,
-  publishContents,
-} from '../repo/contents.ts'
+import { type MadeContents, makeDueContents, publishContents } from '../repo/contents.ts'
 import { evaluateApprovals } from '../repo/evaluate.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { renewEnvelopes } from '../repo/renew.ts'
@@ -136,14 +130,9 @@ export const update = action<z.output<typeof input>, UpdateResult>({
   },
 })
 
-/** Which Contents are due. */
-export const dueContentsStep = readStep<Record<string, never>, DueContents[]>('contents-due', ({ repo }) =>
-  dueContents(repo),
-)
-
 /** Takes a while, and keeps no writer from its turn. */
-export const makeContentsStep = readStep<DueContents, MadeContents>('contents-make', ({ repo }, due) =>
-  makeContents(repo, due),
+export const makeContentsStep = readStep<Record<string, never>, MadeContents[]>('contents-make', ({ repo }) =>
+  makeDueContents(repo),
 )
 
 export const publishContentsStep = step<readonly MadeContents[], void>(
@@ -153,9 +142,7 @@ export const publishContentsStep = step<readonly MadeContents[], void>(
 
 /** Contents indexes, for those who take them over: at most once a day. */
 export async function refreshContents(context: ServerContext, call: Call): Promise<void> {
-  const made: MadeContents[] = []
-  for (const due of await context.jobs.run(dueContentsStep, {}, call))
-    made.push(await context.jobs.run(makeContentsStep, due, call))
+  const made = await context.jobs.run(makeContentsStep, {}, call)
   if (made.length > 0) await context.jobs.run(publishContentsStep, made, call)
 }
 

@@ -1,11 +1,16 @@
 // The .xz container ("The .xz File Format" 1.2.1): bounded decompression, and one stream made of
 // independently compressed blocks. The LZMA2 codec is a native addon: only the jobs process loads it.
+import { setTimeout } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { MalformedError, UusError } from './errors.ts'
 
 const magic = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00])
 const footerMagic = Buffer.from('YZ')
 const lzma2FilterId = 0x21
+const feedBytes = 64 << 10
+// As long as it takes to unpack what is fed at a time; without any output by then it wants more input.
+const maxWaits = 10
+const nothing = Buffer.alloc(0)
 /** Bytes of the check after each block, by its type (§2.1.1.2). */
 const checkBytes = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64]
 // apt takes dictionaries of up to 64 MiB in practice; the decoder allocates what the header asks for.
@@ -25,10 +30,14 @@ export async function* unxz(file: Buffer, limitBytes: number, what: string): Asy
   const { XzDecompressor } = await import('@napi-rs/lzma')
   const decoder = new XzDecompressor()
   try {
-    for (let at = 0; at < file.length; at += 64 << 10) {
-      const out = decoder.update(file.subarray(at, at + (64 << 10)))
+    for (let at = 0; at < file.length; at += feedBytes) {
+      let out = decoder.update(file.subarray(at, at + feedBytes))
+      // The decoder has a thread of its own: fed faster than it works, it would hold the whole file, unpacked.
+      for (let waits = 0; out.length === 0 && waits < maxWaits; waits++) {
+        await setTimeout(1)
+        out = decoder.update(nothing)
+      }
       if (out.length > 0) yield out
-      else await new Promise(setImmediate) // the decoder's own thread is behind
     }
     const tail = await decoder.finish()
     if (tail.length > 0) yield tail

@@ -2,6 +2,7 @@
 // apart from snapshots: at most once a day, beside whatever else is being committed, and then published.
 import { ContentsFilter } from '../debian/contents.ts'
 import { indexPath } from '../debian/index-kinds.ts'
+import { type Sha256, sha256 } from '../lib/digest.ts'
 import type { Emit } from '../lib/events.ts'
 import { crc32, decompress } from '../lib/gzip.ts'
 import type { SuiteIndex, UpstreamFile } from '../store/archives.ts'
@@ -34,8 +35,22 @@ export interface MadeContents {
   readonly packs: PreparedPacks
 }
 
+/** Makes all that is due. Writes nothing but packs, so it may run while commits do. */
+export async function makeDueContents(repo: Repo): Promise<MadeContents[]> {
+  const made: (MadeContents & { names: Sha256 })[] = []
+  for (const due of dueContents(repo)) {
+    const names = visibleNames(repo.store, due)
+    const digest = sha256([...names].sort().join('\n'))
+    // Channels that show the same packages share it.
+    const twin = made.find((one) => one.due.indexId === due.indexId && one.names === digest)
+    const result = twin ?? (await makeContents(repo, due, names))
+    made.push({ ...result, due, names: digest })
+  }
+  return made
+}
+
 /** Those whose packages, or upstream's file, changed since they were made, which was a day ago or never. */
-export function dueContents({ store, clock }: Pick<Repo, 'store' | 'clock'>): DueContents[] {
+function dueContents({ store, clock }: Pick<Repo, 'store' | 'clock'>): DueContents[] {
   return store.channels
     .list()
     .filter((channel) => channel.parentId !== null && store.channels.head(channel.id) !== null)
@@ -65,10 +80,8 @@ function contentsOf(store: Store, channel: Channel): SuiteIndex[] {
   return all.filter((index) => index.kind === 'contents' && packages.some((one) => goesWith(index, one)))
 }
 
-/** Cuts and packs one. Writes nothing but packs, so it may run while commits do. */
-export async function makeContents(repo: Repo, due: DueContents): Promise<MadeContents> {
+async function makeContents(repo: Repo, due: DueContents, names: ReadonlySet<string>): Promise<MadeContents> {
   await using session = repo.committer.openSession()
-  const names = visibleNames(repo.store, due)
   const filter = new ContentsFilter((name) => names.has(name))
   const packed = await session.pack(cutLines(filtered(repo, due, filter)), ['gz'], () => new Map(), {
     keepsText: false,
