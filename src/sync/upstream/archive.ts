@@ -1,5 +1,5 @@
 // What the upstream side of the program needs to be told of an archive.
-import type { Transport } from '../../pool/fetcher.ts'
+import type { Transport } from '../../pool/connections.ts'
 
 export interface UpstreamUri {
   /** Ends without a slash. */
