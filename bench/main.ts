@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeMachine } from './measure.ts'
-import { renderSection, type Section } from './report.ts'
+import { renderSection, renderTable, type Section, type Table } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
+import { coldRows } from './rows/cold.ts'
 import { publishRow } from './rows/publish.ts'
+import { serveRows } from './rows/serve.ts'
 import { copyHostSuite, makeGpgKey, WebServer } from './upstream.ts'
 
 enableCompileCache()
@@ -15,13 +17,13 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { packages: { type: 'string', default: '60000' } },
 })
-const rows = positionals.length > 0 ? positionals : ['adopt', 'publish']
+const rows = positionals.length > 0 ? positionals : ['adopt', 'publish', 'serve', 'cold']
 const folder = mkdtempSync(join(tmpdir(), 'uus-bench-'))
-const sections: Section[] = []
+const sections: (Section | Table)[] = []
 
-function print(section: Section): void {
+function print(section: Section | Table): void {
   sections.push(section)
-  process.stdout.write(`${renderSection(section)}\n`)
+  process.stdout.write(`${'lines' in section ? renderSection(section) : renderTable(section)}\n`)
 }
 
 process.stdout.write(
@@ -38,6 +40,8 @@ try {
   if (rows.includes('publish')) {
     print(await publishRow(server, makeGpgKey(folder), folder, Number(values.packages)))
   }
+  if (rows.includes('serve')) await serveRows(server, makeGpgKey(folder), folder, print)
+  if (rows.includes('cold')) await coldRows(server, makeGpgKey(folder), folder, print)
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })
   const name = new Date().toISOString().replaceAll(':', '')

@@ -16,6 +16,7 @@ export function packageOrigin(config: Config, fetcher: Fetcher, name: string, pa
     archive: name,
     urls: urisOfFile(archive, null, architectureOfPath(path)).map((uri) => encodePath(uri, path)),
     fetch: (url, part, signal) => fetcher.fetchPart(url, part, { transport, signal }),
+    recycle: (bytes) => fetcher.recycle(bytes),
   }
 }
 

@@ -14,10 +14,28 @@ export interface Piece {
 interface Recent {
   readonly start: number
   readonly bytes: Buffer
+  /** Pieces of it that are under way to readers. */
+  readers: number
+  /** It is not among the recent ones any more: free once the last reader is done. */
+  isForgotten: boolean
 }
 
-/** What may wait to be written. More, and upstream has to wait for the disk. */
-const unwrittenBytes = 4 << 20
+export interface CopyMemory {
+  /** What stays behind the head, for the readers there. */
+  readonly windowBytes: number
+  /** What may wait to be written. */
+  readonly unwrittenBytes: number
+}
+
+export interface CopyOptions {
+  readonly sizeBytes: number
+  /** Asked anew each time: others come and go. */
+  memory(): CopyMemory
+  onChange(): void
+  /** Nobody reads these bytes any more; see Fetcher.recycle. */
+  onFree(bytes: Buffer): void
+}
+
 const batchBytes = 1 << 20
 /** Drips of a few bytes each must not add up either. */
 const maxRecent = 1024
@@ -26,8 +44,7 @@ const hashBytes = 1 << 20
 export class Copy {
   readonly #file: PartialFile
   readonly #sizeBytes: number
-  readonly #windowBytes: () => number
-  readonly #onChange: () => void
+  readonly #options: CopyOptions
   readonly #hasher = new Hasher()
   /** The newest bytes, in order and without gaps: all that are not written yet, and some more. */
   readonly #recent: Recent[] = []
@@ -37,12 +54,10 @@ export class Copy {
   #isVerified = false
   #failure: unknown = null
 
-  /** `windowBytes`: how much stays in memory behind the head; asked anew each time. */
-  constructor(file: PartialFile, sizeBytes: number, windowBytes: () => number, onChange: () => void) {
+  constructor(file: PartialFile, options: CopyOptions) {
     this.#file = file
-    this.#sizeBytes = sizeBytes
-    this.#windowBytes = windowBytes
-    this.#onChange = onChange
+    this.#sizeBytes = options.sizeBytes
+    this.#options = options
   }
 
   get doneBytes(): number {
@@ -73,18 +88,19 @@ export class Copy {
       await this.#file.readInto(bytes, this.#doneBytes)
       this.#hasher.update(bytes)
       this.#doneBytes += bytes.length
-      this.#onChange()
+      this.#options.onChange()
     }
   }
 
   /** The next bytes. The chunk is the copy's from now on. Waits while the disk is behind; throws if it fails. */
   async append(chunk: Buffer): Promise<void> {
     this.#hasher.update(chunk)
-    this.#recent.push({ start: this.#doneBytes, bytes: chunk })
+    this.#recent.push({ start: this.#doneBytes, bytes: chunk, readers: 0, isForgotten: false })
     this.#doneBytes += chunk.length
-    this.#onChange()
+    this.#options.onChange()
     this.#writing ??= this.#write()
-    if (this.#doneBytes - this.#writtenBytes > unwrittenBytes || this.#recent.length > 2 * maxRecent) {
+    const waitingBytes = this.#doneBytes - this.#writtenBytes
+    if (waitingBytes > this.#options.memory().unwrittenBytes || this.#recent.length > 2 * maxRecent) {
       await this.#writing
     }
     if (this.#failure !== null) throw this.#failure
@@ -120,14 +136,28 @@ export class Copy {
 
   /** Forgets what is written and lies far enough behind. */
   #trim(): void {
-    const keepFrom = this.#doneBytes - this.#windowBytes()
+    const keepFrom = this.#doneBytes - this.#options.memory().windowBytes
     let count = 0
     for (const { start, bytes } of this.#recent) {
       const isTooMany = this.#recent.length - count > maxRecent
       if (start + bytes.length > this.#writtenBytes || (start >= keepFrom && !isTooMany)) break
       count++
     }
-    this.#recent.splice(0, count)
+    for (const one of this.#recent.splice(0, count)) this.#forget(one)
+  }
+
+  #forget(one: Recent): void {
+    one.isForgotten = true
+    this.#freeIfUnused(one)
+  }
+
+  #freeIfUnused({ isForgotten, readers, bytes }: Recent): void {
+    if (isForgotten && readers === 0) this.#options.onFree(bytes)
+  }
+
+  /** Nothing more is read of it from memory; pieces that are under way stay good until they are released. */
+  close(): void {
+    for (const one of this.#recent.splice(0)) this.#forget(one)
   }
 
   /** The last bytes have come: all are written now. Whether they are the file. */
@@ -135,7 +165,7 @@ export class Copy {
     await this.#writing
     if (this.#failure !== null) throw this.#failure
     this.#isVerified = this.#doneBytes === this.#sizeBytes && this.#hasher.digest() === sha256
-    this.#onChange()
+    this.#options.onChange()
     return this.#isVerified
   }
 
@@ -147,41 +177,54 @@ export class Copy {
   /** Nothing more will come, and what came is not to be read any more. */
   fail(error: unknown): void {
     this.#failure ??= error
-    this.#onChange()
+    this.#options.onChange()
   }
 
   /** Bytes from `at`, up to `end` and as many as are there and a lease allows; null if none are there yet. */
   async read(at: number, end: number, buffers: BufferPool, wantedBytes: number): Promise<Piece | null> {
     if (this.availableBytes <= at) return null
     const lease = await buffers.lease(Math.min(wantedBytes, Math.min(end, this.availableBytes) - at))
-    const recent = this.#slices(at, lease.sizeBytes)
-    if (recent !== null)
-      return { buffers: recent, sizeBytes: lease.sizeBytes, release: () => lease.release() }
-    return this.#readFile(at, lease)
+    return this.#fromMemory(at, lease) ?? this.#fromFile(at, lease)
   }
 
-  async #readFile(at: number, lease: Lease): Promise<Piece> {
+  /** The bytes as parts of recent buffers; null if they lie further back. */
+  #fromMemory(at: number, lease: Lease): Piece | null {
+    const end = at + lease.sizeBytes
+    const used: Recent[] = []
+    const buffers: Buffer[] = []
+    let from = at
+    for (let index = this.#find(at); index < this.#recent.length && from < end; index++) {
+      const one = this.#recent[index]!
+      const slice = one.bytes.subarray(from - one.start, Math.min(one.bytes.length, end - one.start))
+      used.push(one)
+      buffers.push(slice)
+      from += slice.length
+    }
+    if (from < end) return null
+    for (const one of used) one.readers++
+    let isHeld = true
+    const release = () => {
+      if (!isHeld) return
+      isHeld = false
+      lease.release()
+      for (const one of used) {
+        one.readers--
+        this.#freeIfUnused(one)
+      }
+    }
+    return { buffers, sizeBytes: lease.sizeBytes, release }
+  }
+
+  /** From the file, as far as it is written: what is not is recent, and the next read finds it there. */
+  async #fromFile(at: number, lease: Lease): Promise<Piece> {
     try {
-      const bytes = lease.buffer()
+      const bytes = lease.buffer().subarray(0, Math.min(lease.sizeBytes, this.#writtenBytes - at))
       await this.#file.readInto(bytes, at)
       return { buffers: [bytes], sizeBytes: bytes.length, release: () => lease.release() }
     } catch (error) {
       lease.release()
       throw error
     }
-  }
-
-  /** The bytes as parts of recent buffers; null if they lie further back. */
-  #slices(at: number, count: number): Buffer[] | null {
-    const slices: Buffer[] = []
-    let from = at
-    for (let index = this.#find(at); index < this.#recent.length && from < at + count; index++) {
-      const { start, bytes } = this.#recent[index]!
-      const slice = bytes.subarray(from - start, Math.min(bytes.length, at + count - start))
-      slices.push(slice)
-      from += slice.length
-    }
-    return from === at + count ? slices : null
   }
 
   /** The index of the recent buffer that holds a position; the length if it lies further back or ahead. */

@@ -1,24 +1,25 @@
 // Requests to upstream servers: the only importer of got. Every read has a limit in bytes and in time, every host
 // one in connections and rate.
-import type { IncomingHttpHeaders } from 'node:http'
-import { isIP } from 'node:net'
 import { finished } from 'node:stream/promises'
 import got, { type Request, type Response } from 'got'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { UpstreamError } from '../lib/errors.ts'
-import { bareHost, isInner, leadsInside } from './addresses.ts'
+import { bareHost, leadsInside, lookupOutside } from './addresses.ts'
+import { followed, judgeHead, redirectOf, refuseEncoding, validatorOf } from './answers.ts'
 import { Connections, readTls, type Transport } from './connections.ts'
 import { defaultLimits, type Host, Hosts, type Limits } from './hosts.ts'
 import { Pace } from './pace.ts'
+import { Slabs } from './slabs.ts'
 import {
+  type AnswerHead,
   badRedirect,
   cutShort,
   oddStatus,
   tooLarge,
   tooSlow,
   translate,
-  wrongBytes,
 } from './upstream-errors.ts'
+import { Wire, type WireAnswer } from './wire.ts'
 
 /** What makes a request conditional: the validators of the answer that we hold. */
 export interface Validators {
@@ -59,13 +60,18 @@ const connectTimeoutMs = 10_000
 const smallTimeoutMs = 30_000
 const smallDeadlineMs = 120_000
 const maxRedirects = 5
+/** Memory that is kept for the next bodies. */
+const spareBytes = 16 << 20
 
+/** The answer of one server. To be disposed; that ends the request. */
 interface Exchange extends Disposable {
   readonly url: string
   readonly host: Host
-  readonly request: Request
-  readonly response: Response
+  readonly head: AnswerHead
+  readonly body: AsyncIterable<Buffer> | Iterable<Buffer>
 }
+
+type Answer = Omit<Exchange, 'url' | 'host'>
 
 interface Question extends FetchOptions {
   readonly headers: Record<string, string>
@@ -77,6 +83,8 @@ interface Question extends FetchOptions {
 export class Fetcher implements Disposable {
   readonly hosts: Hosts
   readonly #connections = new Connections()
+  readonly #slabs = new Slabs(spareBytes)
+  readonly #wire = new Wire(this.#slabs)
   readonly #userAgent: string
   readonly #limits: Limits
   readonly #clock: Clock
@@ -102,14 +110,14 @@ export class Fetcher implements Disposable {
     if (options.validators?.lastModified) headers['if-modified-since'] = options.validators.lastModified
     const question = { ...options, headers, responseTimeoutMs: smallTimeoutMs, deadlineMs: smallDeadlineMs }
     using exchange = await this.#ask(url, question)
-    const { response } = exchange
-    if (response.statusCode === 304) return { outcome: 'unchanged' }
-    if (response.statusCode === 404 || response.statusCode === 410) return { outcome: 'absent' }
-    if (response.statusCode !== 200) throw oddStatus(url, response, this.#clock.now())
-    refuseEncoding(url, response.headers, null)
+    const { statusCode, headers: answered } = exchange.head
+    if (statusCode === 304) return { outcome: 'unchanged' }
+    if (statusCode === 404 || statusCode === 410) return { outcome: 'absent' }
+    if (statusCode !== 200) throw oddStatus(url, exchange.head, this.#clock.now())
+    refuseEncoding(url, answered, null)
     const chunks: Buffer[] = []
     for await (const chunk of this.#read(exchange, limitBytes, options.signal)) chunks.push(chunk)
-    const { etag, 'last-modified': lastModified } = response.headers
+    const { etag, 'last-modified': lastModified } = answered
     return {
       outcome: 'ok',
       bytes: Buffer.concat(chunks),
@@ -144,16 +152,21 @@ export class Fetcher implements Disposable {
     }
   }
 
+  /** Bytes of a body that nobody will read any more, for the next ones to come. Each byte once. */
+  recycle(bytes: Buffer): void {
+    this.#slabs.giveBack(bytes)
+  }
+
   async #fetchFrom(url: string, part: Part, options: FetchOptions): Promise<Body> {
     const { start, ifRange } = part
     const range = start === 0 ? {} : { range: `bytes=${start}-`, ...(ifRange && { 'if-range': ifRange }) }
     const question = { ...options, headers: range, responseTimeoutMs: this.#limits.silenceSeconds * 1000 }
     const exchange = await this.#ask(url, question)
     try {
-      const firstByte = judgeHead(url, exchange.response, part, this.#clock.now())
+      const firstByte = judgeHead(url, exchange.head, part, this.#clock.now())
       return {
-        validator: validatorOf(exchange.response.headers),
-        canResume: exchange.response.headers['accept-ranges'] !== 'none',
+        validator: validatorOf(exchange.head.headers),
+        canResume: exchange.head.headers['accept-ranges'] !== 'none',
         chunks: this.#readPart(exchange, { ...part, firstByte }, options.signal),
       }
     } catch (error) {
@@ -172,17 +185,25 @@ export class Fetcher implements Disposable {
     for await (const chunk of this.#read(held, sizeBytes - firstByte, signal)) {
       const known = Math.min(Math.max(0, start - at), chunk.length)
       at += chunk.length
+      if (known > 0) this.recycle(chunk.subarray(0, known))
       if (known < chunk.length) yield known === 0 ? chunk : chunk.subarray(known)
     }
     if (at !== sizeBytes) throw cutShort(exchange.url, at, sizeBytes)
   }
 
   /** The bytes of a body, as fast as the host may be read. */
-  async *#read({ request, url, host }: Exchange, limitBytes: number, signal: AbortSignal | undefined) {
-    using pace = new Pace(this.#limits, (why) => request.destroy(tooSlow(url, why)))
+  async *#read(exchange: Exchange, limitBytes: number, signal: AbortSignal | undefined) {
+    const { url, host, body } = exchange
+    let failure: UpstreamError | null = null
+    const stop = () => exchange[Symbol.dispose]()
+    using pace = new Pace(this.#limits, (why) => {
+      failure = tooSlow(url, why)
+      stop()
+    })
+    signal?.addEventListener('abort', stop, { once: true })
     let doneBytes = 0
     try {
-      for await (const chunk of request as AsyncIterable<Buffer>) {
+      for await (const chunk of body) {
         pace.came(chunk.length)
         doneBytes += chunk.length
         if (doneBytes > limitBytes) throw tooLarge(url, limitBytes)
@@ -191,9 +212,11 @@ export class Fetcher implements Disposable {
         yield chunk
         pace.wait()
       }
-      await finished(request, { writable: false })
+      signal?.throwIfAborted()
     } catch (error) {
-      throw translate(url, error)
+      throw failure ?? translate(url, error)
+    } finally {
+      signal?.removeEventListener('abort', stop)
     }
   }
 
@@ -203,7 +226,7 @@ export class Fetcher implements Disposable {
     let isGuarded = false
     for (let hops = 0; ; hops++) {
       const exchange = await this.#askOne(at, url, question, isGuarded)
-      const next = redirectOf(exchange.response)
+      const next = redirectOf(exchange.head)
       if (next === null) return exchange
       exchange[Symbol.dispose]()
       if (hops === maxRedirects) throw badRedirect(url, `sends us on more than ${maxRedirects} times`)
@@ -213,28 +236,54 @@ export class Fetcher implements Disposable {
   }
 
   async #askOne(at: string, url: string, question: Question, isGuarded: boolean): Promise<Exchange> {
-    const { transport, signal } = question
     const host = this.hosts.of(at)
     // The short questions of updates do not wait behind long downloads.
-    const slot = question.deadlineMs === undefined ? await host.slots.take(signal) : null
+    const slot = question.deadlineMs === undefined ? await host.slots.take(question.signal) : null
     try {
-      const request = await this.#begin(at, question, transport, isGuarded)
-      const response = await headOf(request, url)
+      const answer = await this.#answer(at, question, isGuarded)
       const dispose = () => {
-        request.destroy()
+        answer[Symbol.dispose]()
         slot?.[Symbol.dispose]()
       }
-      return { url, host, request, response, [Symbol.dispose]: dispose }
+      return { ...answer, url, host, [Symbol.dispose]: dispose }
     } catch (error) {
       slot?.[Symbol.dispose]()
-      throw error
+      throw translate(url, error)
     }
   }
 
-  async #begin(url: string, question: Question, transport: Transport, isGuarded: boolean): Promise<Request> {
-    const { headers, responseTimeoutMs, deadlineMs, signal } = question
+  /** Package files over plain HTTP come by the wire; everything else knows more, and goes by got. */
+  async #answer(at: string, question: Question, isGuarded: boolean): Promise<Answer> {
+    const url = new URL(at)
+    const isPlain = url.protocol === 'http:' && question.transport.proxy === null
+    if (isPlain && question.deadlineMs === undefined) {
+      const answer = await this.#askWire(url, question, isGuarded)
+      if (answer.body !== null || answer.head.statusCode >= 300) return { ...answer, body: answer.body ?? [] }
+      answer[Symbol.dispose]()
+    }
+    return this.#askGot(at, question, isGuarded)
+  }
+
+  #askWire(
+    url: URL,
+    { headers, responseTimeoutMs, signal }: Question,
+    isGuarded: boolean,
+  ): Promise<WireAnswer> {
+    return this.#wire.get({
+      url,
+      headers: { ...this.#headers(headers), ...credentialsOf(url) },
+      group: isGuarded ? 'guarded' : 'free',
+      ...(isGuarded ? { lookup: lookupOutside } : {}),
+      connectTimeoutMs,
+      responseTimeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+
+  async #askGot(url: string, question: Question, isGuarded: boolean): Promise<Answer> {
+    const { headers, responseTimeoutMs, deadlineMs, signal, transport } = question
     const request = got.stream(url, {
-      headers: { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers },
+      headers: this.#headers(headers),
       decompress: false,
       throwHttpErrors: false,
       retry: { limit: 0 },
@@ -250,78 +299,33 @@ export class Fetcher implements Disposable {
       ...(signal === undefined ? {} : { signal }),
     })
     request.on('error', () => {}) // met by whoever reads
-    return request
+    const head = await new Promise<Response>((resolve, reject) => {
+      request.once('response', resolve)
+      request.once('error', reject)
+    })
+    return { head, body: bodyOf(request), [Symbol.dispose]: () => request.destroy() }
+  }
+
+  #headers(more: Readonly<Record<string, string>>): Record<string, string> {
+    return { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...more }
   }
 
   [Symbol.dispose](): void {
     this.#connections[Symbol.dispose]()
+    this.#wire[Symbol.dispose]()
   }
 }
 
-async function headOf(request: Request, url: string): Promise<Response> {
-  try {
-    return await new Promise<Response>((resolve, reject) => {
-      request.once('response', resolve)
-      request.once('error', reject)
-    })
-  } catch (error) {
-    throw translate(url, error)
-  }
+async function* bodyOf(request: Request): AsyncGenerator<Buffer> {
+  yield* request as AsyncIterable<Buffer>
+  await finished(request, { writable: false })
 }
 
-function redirectOf({ statusCode, headers }: Response): string | null {
-  return [301, 302, 303, 307, 308].includes(statusCode) ? (headers.location ?? null) : null
-}
-
-/** Where a redirect leads; UPSTREAM_REDIRECT where we do not go. Credentials stay with the host they are for. */
-function followed(url: string, from: string, location: string, isGuarded: boolean): string {
-  const next = URL.parse(location, from)
-  if (next === null || !/^https?:$/.test(next.protocol)) throw badRedirect(url, 'sends us to no http address')
-  if (next.protocol === 'http:' && from.startsWith('https:')) {
-    throw badRedirect(url, 'sends us from https to http')
-  }
-  const host = bareHost(next)
-  const isInside = isIP(host) !== 0 ? isInner(host) : /(^|\.)localhost\.?$/.test(host)
-  if (isGuarded && isInside) throw badRedirect(url, `sends us to an inner network (${host})`)
-  return next.href
-}
-
-/** Checks that an answer holds the part; the position of its first byte. */
-function judgeHead(url: string, response: Response, { sizeBytes, start }: Part, now: number): number {
-  const { statusCode, headers } = response
-  if (statusCode === 416) throw wrongBytes(url, `has no byte ${start}, but ${sizeBytes} are signed`)
-  if (statusCode === 206 && start > 0) {
-    const [, first, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers['content-range'] ?? '') ?? []
-    if (Number(first) !== start) throw wrongBytes(url, 'sent another part than the one asked for')
-    if (total !== '*' && Number(total) !== sizeBytes) {
-      throw wrongBytes(url, `is ${total} bytes long, not ${sizeBytes} as signed`)
-    }
-    refuseEncoding(url, headers, null)
-    return start
-  }
-  if (statusCode !== 200) throw oddStatus(url, response, now)
-  refuseEncoding(url, headers, sizeBytes)
-  const length = headers['content-length']
-  if (length !== undefined && Number(length) !== sizeBytes) {
-    throw wrongBytes(url, `is ${length} bytes long, not ${sizeBytes} as signed`)
-  }
-  return 0
-}
-
-/**
- * A body packed for the way is not the file. Some servers call a `.gz` packed for the way though it goes out as it is:
- * they are known by the right length.
- */
-function refuseEncoding(url: string, headers: IncomingHttpHeaders, sizeBytes: number | null): void {
-  const encoding = headers['content-encoding'] ?? 'identity'
-  if (encoding === 'identity' || (sizeBytes !== null && Number(headers['content-length']) === sizeBytes))
-    return
-  throw wrongBytes(url, `comes packed for the way (Content-Encoding: ${encoding.slice(0, 20)})`)
-}
-
-/** A strong one: only that promises the same bytes. */
-function validatorOf({ etag, 'last-modified': lastModified }: IncomingHttpHeaders): string | null {
-  return etag?.startsWith('"') ? etag : (lastModified ?? null)
+/** got makes such a header by itself. */
+function credentialsOf({ username, password }: URL): Record<string, string> {
+  if (username === '' && password === '') return {}
+  const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return { authorization: `Basic ${Buffer.from(text).toString('base64')}` }
 }
 
 function isHostsFault(error: UpstreamError): boolean {

@@ -6,7 +6,7 @@ import type { Sha256 } from '../lib/digest.ts'
 import { UpstreamError, UusError } from '../lib/errors.ts'
 import { formatDuration } from '../lib/units.ts'
 import type { PartialFile, Partials } from '../store/partials.ts'
-import { Copy } from './copy.ts'
+import { Copy, type CopyMemory } from './copy.ts'
 import type { Body, Part } from './fetcher.ts'
 import { FlightReader } from './flight-reader.ts'
 import { Itinerary } from './itinerary.ts'
@@ -26,6 +26,8 @@ export interface Origin {
   readonly urls: readonly string[]
   /** Fetches from one of them; see Fetcher.fetchPart. */
   fetch(url: string, part: Part, signal: AbortSignal): Promise<Body>
+  /** Takes back memory of bodies; see Fetcher.recycle. */
+  recycle?(bytes: Buffer): void
 }
 
 export interface FlightContext {
@@ -33,8 +35,8 @@ export interface FlightContext {
   readonly buffers: BufferPool
   readonly clock: Clock
   readonly deadlineSeconds: number
-  /** How much of a flight stays in memory behind its head. */
-  windowBytes(): number
+  /** How much of a flight may be in memory. */
+  memory(): CopyMemory
   /** Bytes came from upstream. */
   onBytes(archive: string, bytes: number): void
   /** An address failed, or sent something else than the file; the flight may go on with another. */
@@ -168,7 +170,8 @@ export class Flight {
 
   /** A new copy, beginning with what an earlier flight left. */
   async #open(): Promise<void> {
-    const { partials, windowBytes } = this.#context
+    const { partials, memory } = this.#context
+    this.#copy?.close()
     const { sha256, sizeBytes } = this.file
     this.#partial = await partials.open(sha256)
     if (this.#partial.sizeBytes > sizeBytes) {
@@ -178,7 +181,12 @@ export class Flight {
     this.#isSpoilt = false
     this.#contributors.clear()
     if (this.#partial.sizeBytes > 0) this.#contributors.add(earlier)
-    this.#copy = new Copy(this.#partial, sizeBytes, windowBytes, () => this.#wake())
+    this.#copy = new Copy(this.#partial, {
+      sizeBytes,
+      memory,
+      onChange: () => this.#wake(),
+      onFree: (bytes) => this.#origin.recycle?.(bytes),
+    })
     this.#wake()
     await this.#copy.restore()
   }
@@ -237,6 +245,7 @@ export class Flight {
   async #putAway(error: unknown): Promise<void> {
     await this.#copy?.settled()
     this.#copy?.fail(error)
+    this.#copy?.close()
     const partial = this.#partial
     this.#partial = null
     if (partial === null) return
@@ -263,6 +272,7 @@ export class Flight {
   async #close(): Promise<void> {
     const partial = this.#partial
     this.#partial = null
+    this.#copy?.close()
     await partial?.discard()
   }
 

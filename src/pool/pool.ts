@@ -34,10 +34,13 @@ export interface PoolOptions {
   onTrouble?(archive: string, error: UpstreamError): void
 }
 
-/** For all flights together; each has at least the least. */
-const windowsBytes = 32 << 20
-const largestWindow = 4 << 20
+/** What stays in memory behind the head of a flight. Small, so that the same memory is used again while it is quick. */
+const windowBytes = 2 << 20
 const leastWindow = 256 << 10
+/** What may wait for the disk: of one flight, and of all together. More, and upstream has to wait too. */
+const unwrittenBytes = 16 << 20
+const allUnwrittenBytes = 64 << 20
+
 /** So long nobody may complete a part that was fetched of it: the part may be of wrong bytes. apt retries at once. */
 const suspicionMs = 15 * 60_000
 
@@ -107,8 +110,13 @@ export class Pool implements AsyncDisposable {
       buffers,
       clock,
       deadlineSeconds,
-      windowBytes: () =>
-        Math.min(largestWindow, Math.max(leastWindow, windowsBytes / Math.max(1, this.#flights.size))),
+      memory: () => {
+        const share = allUnwrittenBytes / Math.max(1, this.#flights.size)
+        return {
+          windowBytes: Math.max(leastWindow, Math.min(windowBytes, share / 4)),
+          unwrittenBytes: Math.max(leastWindow, Math.min(unwrittenBytes, share)),
+        }
+      },
       onBytes: onBytes ?? (() => {}),
       onTrouble: onTrouble ?? (() => {}),
       onLanded: () => {

@@ -2,12 +2,23 @@
 import { RequestError, TimeoutError } from 'got'
 import { systemCode, UpstreamError, UusError } from '../lib/errors.ts'
 import { innerAddressCode } from './addresses.ts'
+import { timeoutCode, WireError } from './wire.ts'
+
+type HeaderName =
+  | 'accept-ranges'
+  | 'content-encoding'
+  | 'content-length'
+  | 'content-range'
+  | 'etag'
+  | 'last-modified'
+  | 'location'
+  | 'retry-after'
 
 /** The parts of an answer that say how it is. */
 export interface AnswerHead {
   readonly statusCode: number
   readonly statusMessage?: string | undefined
-  readonly headers: { readonly 'retry-after'?: string | undefined }
+  readonly headers: { readonly [name in HeaderName]?: string | undefined }
 }
 
 export function oddStatus(url: string, head: AnswerHead, now: number): UpstreamError {
@@ -90,8 +101,9 @@ export function translate(url: string, error: unknown): unknown {
   const name = redact(url)
   if (error instanceof TimeoutError) return tooSlow(url, `no ${error.event} in time`, error)
   const code = systemCode(error) ?? ''
+  if (code === timeoutCode) return tooSlow(url, (error as Error).message, error)
   if (code === innerAddressCode) return badRedirect(url, 'sends us to an inner network')
-  const isOurs = error instanceof RequestError || code in reasons || code.startsWith('ERR_')
+  const isOurs = isOfConnection(error) || code in reasons || code.startsWith('ERR_')
   if (!isOurs) return error
   const isTls = /CERT|ISSUER|LEAF|SSL|TLS/.test(code)
   const why = reasons[code] ?? (isTls ? tlsReason(error as Error) : (error as Error).message)
@@ -101,6 +113,10 @@ export function translate(url: string, error: unknown): unknown {
       ? 'Check "ca" (whom to trust), "client-certificate" and "client-key", and this host\'s clock'
       : 'Check the address and this host\'s network, or set "upstream-proxy"',
   })
+}
+
+function isOfConnection(error: unknown): boolean {
+  return error instanceof RequestError || error instanceof WireError
 }
 
 /** OpenSSL's `40…:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:…` as its reason. */

@@ -222,7 +222,8 @@ export class FakeArchive implements AsyncDisposable {
     if (lie?.type === 'wait') await lie.until
     if (lie?.type === 'status') {
       log(lie.status)
-      response.writeHead(lie.status, lie.headers).end(lie.body ?? 'no')
+      const text = lie.body ?? 'no'
+      response.writeHead(lie.status, { 'Content-Length': text.length, ...lie.headers }).end(text)
       return
     }
     if (lie?.type === 'redirect') {

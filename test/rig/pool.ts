@@ -87,6 +87,7 @@ export class PoolRig implements AsyncDisposable {
       archive: 'test',
       urls: (archives.length === 0 ? [this.archive] : archives).map((one) => `${one.url}/${path}`),
       fetch: (url, part, signal) => this.fetcher.fetchPart(url, part, { transport: direct, signal }),
+      recycle: (bytes) => this.fetcher.recycle(bytes),
     }
   }
 
