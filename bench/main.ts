@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeMachine } from './measure.ts'
-import { renderSection, type Section } from './report.ts'
+import { renderSection, renderTable, type Section, type Table } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
 import { changeRows } from './rows/change.ts'
+import { coldRows } from './rows/cold.ts'
 import { installabilityRow } from './rows/installability.ts'
 import { publishRow } from './rows/publish.ts'
+import { serveRows } from './rows/serve.ts'
 import { copyHostSuite, makeGpgKey, WebServer } from './upstream.ts'
 
 enableCompileCache()
@@ -21,13 +23,14 @@ const { values, positionals } = parseArgs({
     sizes: { type: 'string', default: '1000,10000,60000' },
   },
 })
-const rows = positionals.length > 0 ? positionals : ['adopt', 'publish', 'change', 'installability']
+const all = ['adopt', 'publish', 'change', 'installability', 'serve', 'cold']
+const rows = positionals.length > 0 ? positionals : all
 const folder = mkdtempSync(join(tmpdir(), 'uus-bench-'))
-const sections: Section[] = []
+const sections: (Section | Table)[] = []
 
-function print(section: Section): void {
+function print(section: Section | Table): void {
   sections.push(section)
-  process.stdout.write(`${renderSection(section)}\n`)
+  process.stdout.write(`${'lines' in section ? renderSection(section) : renderTable(section)}\n`)
 }
 
 process.stdout.write(
@@ -51,6 +54,8 @@ try {
     const { sections: changed } = await changeRows(server, makeGpgKey(folder), folder, sizes)
     for (const section of changed) print(section)
   }
+  if (rows.includes('serve')) await serveRows(server, makeGpgKey(folder), folder, print)
+  if (rows.includes('cold')) await coldRows(server, makeGpgKey(folder), folder, print)
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })
   const name = new Date().toISOString().replaceAll(':', '')

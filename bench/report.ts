@@ -15,6 +15,14 @@ export interface Section {
   readonly lines: readonly Line[]
 }
 
+/** A row of the budget whose figures are not times of whole commands. Ours first. */
+export interface Table {
+  readonly title: string
+  readonly budget: string
+  readonly heads: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+}
+
 export function renderSection({ title, budget, lines }: Section): string {
   const ours = lines[0]!
   const rows = lines.map((line) => [
@@ -25,7 +33,10 @@ export function renderSection({ title, budget, lines }: Section): string {
     line.peakRssBytes === undefined ? '' : (line.peakRssBytes / 1e6).toFixed(0),
     line.note ?? '',
   ])
-  const heads = ['who', 'wall s', 'of ours', 'CPU s', 'RSS MB', '']
+  return renderTable({ title, budget, heads: ['who', 'wall s', 'of ours', 'CPU s', 'RSS MB', ''], rows })
+}
+
+export function renderTable({ title, budget, heads, rows }: Table): string {
   const widths = heads.map((head, column) => Math.max(head.length, ...rows.map((row) => row[column]!.length)))
   const render = (cells: readonly string[]) =>
     cells

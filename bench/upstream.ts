@@ -13,11 +13,15 @@ import { hasProgram } from './measure.ts'
 export class WebServer implements AsyncDisposable {
   readonly root: string
   readonly url: string
+  readonly port: number
   readonly #child: ChildProcess
+  readonly #log: string
 
-  private constructor(root: string, url: string, child: ChildProcess) {
+  private constructor(root: string, port: number, log: string, child: ChildProcess) {
     this.root = root
-    this.url = url
+    this.url = `http://127.0.0.1:${port}`
+    this.port = port
+    this.#log = log
     this.#child = child
   }
 
@@ -27,13 +31,14 @@ export class WebServer implements AsyncDisposable {
     mkdirSync(root, { recursive: true })
     const port = await freePort()
     const config = join(folder, 'nginx.conf')
+    const log = join(folder, 'upstream.log')
     writeFileSync(
       config,
       `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log; worker_processes 1;
 events {}
-http { access_log off; client_body_temp_path ${folder}/tmp; proxy_temp_path ${folder}/tmp; fastcgi_temp_path ${folder}/tmp;
+http { log_format short '$request_method $uri $status $body_bytes_sent "$http_range"'; access_log ${log} short; client_body_temp_path ${folder}/tmp; proxy_temp_path ${folder}/tmp; fastcgi_temp_path ${folder}/tmp;
 uwsgi_temp_path ${folder}/tmp; scgi_temp_path ${folder}/tmp; sendfile on;
-server { listen 127.0.0.1:${port}; root ${root}; } }`,
+server { listen 127.0.0.1:${port}; root ${root}; location /slow/ { limit_rate 10m; } } }`,
     )
     const child = spawn('nginx', ['-c', config, '-e', join(folder, 'nginx.log')], { stdio: 'ignore' })
     const url = `http://127.0.0.1:${port}`
@@ -44,7 +49,7 @@ server { listen 127.0.0.1:${port}; root ${root}; } }`,
           () => false,
         )
       )
-        return new WebServer(root, url, child)
+        return new WebServer(root, port, log, child)
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     child.kill()
@@ -57,6 +62,13 @@ server { listen 127.0.0.1:${port}; root ${root}; } }`,
     writeFileSync(file, body)
   }
 
+  /** What was asked of it for a path so far: `METHOD path status bytes "range"`. Only finished answers. */
+  requestsFor(path: string): string[] {
+    return readFileSync(this.#log, 'utf8')
+      .split('\n')
+      .filter((line) => line.split(' ')[1] === path)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const exited = new Promise((resolve) => this.#child.once('exit', resolve))
     this.#child.kill()
@@ -64,10 +76,20 @@ server { listen 127.0.0.1:${port}; root ${root}; } }`,
   }
 }
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
+/** Below 32768: apt-cacher-ng knows no others, neither for itself nor for upstream. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; ; tries++) {
+    const free = await tryPort(20_000 + Math.floor(Math.random() * 10_000)).catch(() => null)
+    if (free !== null) return free
+    if (tries > 100) throw new Error('no free port between 20000 and 30000')
+  }
+}
+
+function tryPort(wanted: number): Promise<number> {
+  return new Promise((resolve, reject) => {
     const server = createServer()
-    server.listen(0, '127.0.0.1', () => {
+    server.once('error', reject)
+    server.listen(wanted, '127.0.0.1', () => {
       const { port } = server.address() as { port: number }
       server.close(() => resolve(port))
     })
@@ -155,6 +177,7 @@ export interface GpgKey {
 
 export function makeGpgKey(folder: string): GpgKey {
   const home = join(folder, 'gnupg')
+  const keyring = join(folder, 'bench.gpg')
   mkdirSync(home, { recursive: true, mode: 0o700 })
   const gpg = (...arguments_: string[]) => {
     const all = [
@@ -172,10 +195,9 @@ export function makeGpgKey(folder: string): GpgKey {
     if (result.status !== 0) throw new Error(result.stderr.toString())
     return result.stdout.toString()
   }
-  gpg('--quick-generate-key', 'bench', 'rsa4096', 'sign', 'never')
+  if (!existsSync(keyring)) gpg('--quick-generate-key', 'bench', 'rsa4096', 'sign', 'never')
   const id = /^fpr:+([0-9A-F]{40}):/m.exec(gpg('--with-colons', '--list-keys'))![1]!
-  const keyring = join(folder, 'bench.gpg')
-  gpg('--output', keyring, '--export', 'bench')
+  if (!existsSync(keyring)) gpg('--output', keyring, '--export', 'bench')
   return { home, keyring, id }
 }
 
@@ -186,6 +208,8 @@ export function writeSuite(
   archive: string,
   name: string,
   packages: Buffer,
+  /** Further lines of the Release. */
+  more = '',
 ): void {
   const index = gzipSync(packages)
   const folder = 'main/binary-amd64'
@@ -198,7 +222,7 @@ Codename: ${name}
 Date: ${formatReleaseDate(Date.now() - 60_000)}
 Architectures: amd64
 Components: main
-SHA256:
+${more}SHA256:
 ${line(`${folder}/Packages`, packages)}${line(`${folder}/Packages.gz`, index)}`
   server.write(`${archive}/dists/${name}/${folder}/Packages.gz`, index)
   const path = join(server.root, archive, 'dists', name, 'Release')

@@ -12,25 +12,26 @@ import {
 import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
+import { packageOrigin } from './actions/package-origin.ts'
 import { actions } from './actions/registry.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
 import { examineStep } from './actions/update.ts'
-import { upstreamArchive } from './actions/upstream-archive.ts'
 import { type Programs, runCli } from './cli/cli.ts'
 import { invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
 import { type Config, reachableUrl } from './config/config.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
+import { BufferPool } from './lib/buffers.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
-import { systemCode, UusError } from './lib/errors.ts'
+import { systemCode, type UpstreamError, UusError } from './lib/errors.ts'
 import type { Emit } from './lib/events.ts'
 import type { Log } from './lib/log.ts'
+import { Traffic } from './lib/traffic.ts'
 import { Turns } from './lib/turns.ts'
-import { encodePath } from './lib/url-path.ts'
 import { Fetcher } from './pool/fetcher.ts'
-import type { WantedFile } from './pool/flight.ts'
+import { defaultLimits } from './pool/hosts.ts'
 import { Pool } from './pool/pool.ts'
 import { createHandler } from './proxy/handler.ts'
 import { GeneratedFiles } from './repo/publish/assemble.ts'
@@ -38,8 +39,8 @@ import { loadPublished, type Published } from './repo/published.ts'
 import type { Actor } from './store/audit.ts'
 import { Blobs } from './store/blobs.ts'
 import { takeLock } from './store/lock.ts'
+import { Partials } from './store/partials.ts'
 import { Store } from './store/store.ts'
-import { architectureOfPath, urisOfFile } from './sync/upstream/archive.ts'
 import { Gatherer } from './sync/upstream/gather.ts'
 import { readVersion } from './version.ts'
 import { createApp } from './web/app.ts'
@@ -48,6 +49,9 @@ export interface NetworkSide extends AsyncDisposable {
   readonly context: ServerContext
   readonly pool: Pool
   readonly fetcher: Fetcher
+  /** For all answers that are under way. */
+  readonly buffers: BufferPool
+  readonly traffic: Traffic
   readonly packages: Blobs
   readonly generated: GeneratedFiles
   readonly reader: Store
@@ -61,6 +65,7 @@ async function openNetworkSide(
   jobs: JobsPort,
   disk: Disk,
   clock: Clock,
+  log: Log,
   port: () => number | null,
 ): Promise<NetworkSide> {
   const paths = dataPaths(config.dataFolder)
@@ -70,12 +75,29 @@ async function openNetworkSide(
   await packages.prepare()
   await incoming.prepare()
   await incoming.clear()
-  const fetcher = new Fetcher(readVersion())
+  const partials = new Partials(paths.partial, packages, disk)
+  await partials.prepare()
+  const fetcher = new Fetcher(readVersion(), defaultLimits, clock)
   const examineCall: Call = { actor: system, emit: () => {} }
   const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
   let published: Published | null = null
   const load = () => loadPublished(reader, config.channels, clock.now())
-  const pool = new Pool(packages)
+  const buffers = new BufferPool(answerBytes)
+  const traffic = new Traffic()
+  const pool = new Pool({
+    blobs: packages,
+    partials,
+    buffers,
+    clock,
+    deadlineSeconds: defaultLimits.deadlineSeconds,
+    onBytes: (archive, bytes) => {
+      traffic.upstream(archive).fetchedBytes += bytes
+    },
+    onTrouble: (archive, error) => {
+      traffic.upstream(archive).troubles++
+      logTrouble(log, archive, error)
+    },
+  })
   return {
     context: {
       config,
@@ -91,6 +113,8 @@ async function openNetworkSide(
     },
     pool,
     fetcher,
+    buffers,
+    traffic,
     packages,
     generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
     reader,
@@ -98,11 +122,22 @@ async function openNetworkSide(
       published = load()
     },
     async [Symbol.asyncDispose]() {
+      await pool[Symbol.asyncDispose]()
       fetcher[Symbol.dispose]()
-      await pool.idle()
       reader[Symbol.dispose]()
     },
   }
+}
+
+/** What all answers that are under way may hold in memory. */
+const answerBytes = 64 << 20
+/** What may stay in memory of small files that are asked for often. */
+const memoryBytes = 64 << 20
+
+/** A host that is left alone was logged when it failed. */
+function logTrouble(log: Log, archive: string, error: UpstreamError): void {
+  if (error.code === 'UPSTREAM_RESTING') return
+  log('warn', error.message, { archive, code: error.code })
 }
 
 const lockWaitMs = 3000
@@ -125,7 +160,16 @@ export async function openAlone(
   try {
     const jobs = stack.use(await openJobs(config, disk, clock))
     const queue = new LocalJobs(jobs)
-    const network = stack.use(await openNetworkSide(config, queue, disk, clock, () => null))
+    const network = stack.use(
+      await openNetworkSide(
+        config,
+        queue,
+        disk,
+        clock,
+        () => {},
+        () => null,
+      ),
+    )
     const owned = stack.move()
     return {
       jobs,
@@ -215,14 +259,19 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         onDeath: (how) => log('error', `The jobs process died (${how}); starting it again`),
       }),
     )
-    const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock, () => port))
+    const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock, log, () => port))
     const { context } = network
     onChanged = () => network.reload()
     handle = createHandler(
       {
         published: () => context.published(),
         files: network.generated,
-        openPackage: (archive, path, file) => openPackage(network, archive, path, file),
+        buffers: network.buffers,
+        traffic: network.traffic,
+        memoryBytes,
+        openPackage: ({ archive, path }, file) =>
+          network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
+        isSuspect: (sha256) => network.pool.isSuspect(sha256),
         onError: (error, path) => logFailure(log, error, path),
       },
       createApp(context, { version: readVersion(), alarms: () => network.reader.alarms.list() }),
@@ -251,24 +300,6 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     await stack.disposeAsync()
     throw error
   }
-}
-
-function openPackage(network: NetworkSide, archiveName: string, path: string, file: WantedFile) {
-  const { config } = network.context
-  const archive = config.archives.find((one) => one.name === archiveName)
-  if (archive === undefined) return network.pool.open(file, [], neverFetch)
-  const { transport, ...source } = upstreamArchive(archive, config)
-  const urls = urisOfFile({ ...source, transport }, null, architectureOfPath(path)).map((uri) =>
-    encodePath(uri, path),
-  )
-  return network.pool.open(file, urls, (url, sizeBytes) =>
-    network.fetcher.fetchStream(url, sizeBytes, { transport }),
-  )
-}
-
-// biome-ignore lint/correctness/useYield: it stands for an archive that has no address any more.
-async function* neverFetch(): AsyncGenerator<Buffer> {
-  throw new Error('Internal error: no address')
 }
 
 async function listen(config: Config, handle: Parameters<typeof createServer>[1]): Promise<Server> {

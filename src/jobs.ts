@@ -28,6 +28,8 @@ export function dataPaths(dataFolder: string) {
     socket: join(dataFolder, 'uus.sock'),
     keys: join(dataFolder, 'keys'),
     pool: join(dataFolder, 'pool'),
+    /** Package files that are being fetched. */
+    partial: join(dataFolder, 'pool', 'partial'),
     published: join(dataFolder, 'published'),
     texts: join(dataFolder, 'texts'),
     incoming: join(dataFolder, 'incoming'),

@@ -61,6 +61,9 @@ test('an archive behind TLS with a CA of its own and client certificates', needs
     const both = await update([...trusting, ...showing])
     assert.equal(both.item?.error, null)
     assert.equal(both.stanzas, 1)
+    archive.lie(/InRelease/, { type: 'redirect', to: archive.url.replace('https:', 'http:') }, 1)
+    const redirected = await update([...trusting, ...showing])
+    assert.match(redirected.item?.error?.message ?? '', /sends us from https to http$/)
     const absent = await update([`ca: ${at('nowhere.pem')}`])
     assert.match(absent.item?.error?.message ?? '', /nowhere\.pem/)
   } finally {

@@ -1,6 +1,7 @@
 // The one seam through which durable bytes reach the disk. Files first, then one transaction:
 // what a transaction refers to is durable before it begins, so a crash leaves orphans at worst.
 import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemCode, UusError } from './errors.ts'
@@ -8,22 +9,34 @@ import { systemCode, UusError } from './errors.ts'
 /** A file being written. It becomes visible under its name only by `commit`. */
 export interface TempFile {
   readonly path: string
+  /** What it holds so far. */
+  readonly sizeBytes: number
   /** Appends; the chunk may be reused once the promise resolves. */
   write(chunk: Uint8Array): Promise<void>
+  /** Appends several chunks in one go. */
+  writeAll(chunks: readonly Uint8Array[]): Promise<void>
   /** Bytes that were written already. */
   read(start: number, count: number): Promise<Buffer>
+  /** Fills the buffer with bytes that were written already, from `start`. */
+  readInto(buffer: Buffer, start: number): Promise<void>
   /**
    * When it resolves, the whole file stands at `path` (same file system), durably unless told otherwise; replaces
    * what was there. May be tried again with another path.
    */
   commit(path: string, isDurable?: boolean): Promise<void>
-  /** Removes the temporary file; does nothing after `commit`. */
+  /** As `commit`, but it can be read on until it is discarded. */
+  place(path: string, isDurable?: boolean): Promise<void>
+  /** Closes and removes the temporary file; what was committed or kept stays. */
   discard(): Promise<void>
+  /** Closes it and leaves it where it is, for `openTemp`. */
+  keep(): Promise<void>
 }
 
 export interface Disk {
   /** A new temporary file in `folder`, which exists. `mode` is the file's, 0o644 unless told. */
   createTemp(folder: string, mode?: number): Promise<TempFile>
+  /** The temporary file of that very path, with what an earlier process may have left in it. */
+  openTemp(path: string): Promise<TempFile>
   /** Makes a folder and its parents. */
   makeFolder(path: string, mode?: number): Promise<void>
   /** Removes a file; an absent one is fine. */
@@ -63,6 +76,13 @@ export class RealDisk implements Disk {
     return new RealTempFile(path, handle, (name, operation) => this.perform(name, operation))
   }
 
+  async openTemp(path: string): Promise<TempFile> {
+    const flags = constants.O_RDWR | constants.O_CREAT
+    const handle = await this.perform('create', () => withReason(path, () => open(path, flags, 0o644)))
+    const { size } = await handle.stat()
+    return new RealTempFile(path, handle, (name, operation) => this.perform(name, operation), size)
+  }
+
   async makeFolder(path: string, mode = 0o755): Promise<void> {
     await this.perform('mkdir', () =>
       withReason(path, async () => {
@@ -86,24 +106,42 @@ class RealTempFile implements TempFile {
   readonly path: string
   readonly #handle: FileHandle
   readonly #perform: Perform
-  #sizeBytes = 0
+  #sizeBytes: number
   #isOpen = true
-  #isCommitted = false
+  #isSettled = false
 
-  constructor(path: string, handle: FileHandle, perform: Perform) {
+  constructor(path: string, handle: FileHandle, perform: Perform, sizeBytes = 0) {
     this.path = path
     this.#handle = handle
     this.#perform = perform
+    this.#sizeBytes = sizeBytes
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
   }
 
   async write(chunk: Uint8Array): Promise<void> {
+    await this.#perform('write', () => withReason(this.path, () => this.#writeRest(chunk)))
+  }
+
+  async #writeRest(chunk: Uint8Array): Promise<void> {
+    for (let done = 0; done < chunk.length; ) {
+      const { bytesWritten } = await this.#handle.write(chunk, done, chunk.length - done, this.#sizeBytes)
+      done += bytesWritten
+      this.#sizeBytes += bytesWritten
+    }
+  }
+
+  async writeAll(chunks: readonly Uint8Array[]): Promise<void> {
     await this.#perform('write', () =>
       withReason(this.path, async () => {
-        for (let done = 0; done < chunk.length; ) {
-          const { bytesWritten } = await this.#handle.write(chunk, done, chunk.length - done, this.#sizeBytes)
-          done += bytesWritten
-          this.#sizeBytes += bytesWritten
-        }
+        const total = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+        const { bytesWritten } = await this.#handle.writev(chunks, this.#sizeBytes)
+        this.#sizeBytes += bytesWritten
+        if (bytesWritten === total) return
+        // A short write is the first sign of a full disk: the next one says so.
+        await this.#writeRest(Buffer.concat(chunks).subarray(bytesWritten))
       }),
     )
   }
@@ -112,18 +150,33 @@ class RealTempFile implements TempFile {
     return readFully(this.#handle, start, count)
   }
 
+  readInto(buffer: Buffer, start: number): Promise<void> {
+    return fill(this.#handle, buffer, start)
+  }
+
   async commit(path: string, isDurable = true): Promise<void> {
+    await this.place(path, isDurable)
+    await this.#close()
+  }
+
+  async place(path: string, isDurable = true): Promise<void> {
     if (isDurable && this.#isOpen)
       await this.#perform('fsync', () => withReason(this.path, () => this.#handle.sync()))
-    await this.#close()
     await this.#perform('rename', () => withReason(path, () => rename(this.path, path)))
-    this.#isCommitted = true
+    this.#isSettled = true
     if (isDurable) await this.#perform('fsync folder', () => syncFolder(dirname(path)))
   }
 
   async discard(): Promise<void> {
     await this.#close()
-    if (!this.#isCommitted) await this.#perform('discard', () => rm(this.path, { force: true }))
+    if (this.#isSettled) return
+    this.#isSettled = true
+    await this.#perform('discard', () => rm(this.path, { force: true }))
+  }
+
+  async keep(): Promise<void> {
+    this.#isSettled = true
+    await this.#close()
   }
 
   async #close(): Promise<void> {
@@ -136,13 +189,17 @@ class RealTempFile implements TempFile {
 /** Exactly `count` bytes from `start`. */
 export async function readFully(handle: FileHandle, start: number, count: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(count)
-  let done = 0
-  while (done < count) {
-    const { bytesRead } = await handle.read(buffer, done, count - done, start + done)
+  await fill(handle, buffer, start)
+  return buffer
+}
+
+/** Fills the whole buffer with the bytes from `start`. */
+export async function fill(handle: FileHandle, buffer: Buffer, start: number): Promise<void> {
+  for (let done = 0; done < buffer.length; ) {
+    const { bytesRead } = await handle.read(buffer, done, buffer.length - done, start + done)
     if (bytesRead === 0) throw new Error(`Internal error: a file ended at ${start + done}`)
     done += bytesRead
   }
-  return buffer
 }
 
 async function syncFolder(path: string): Promise<void> {

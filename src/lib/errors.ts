@@ -29,6 +29,8 @@ const descriptors = {
   UPSTREAM_WRONG_BYTES: elsewhere,
   UPSTREAM_TOO_LARGE: elsewhere,
   UPSTREAM_TOO_SLOW: elsewhere,
+  UPSTREAM_RESTING: busy,
+  UPSTREAM_REDIRECT: elsewhere,
   SIGNATURE_MISSING: failed,
   SIGNATURE_INVALID: failed,
   SIGNATURE_KEY_UNKNOWN: failed,
@@ -48,11 +50,12 @@ const descriptors = {
   DATA_UNUSABLE: failed,
   DATA_TOO_NEW: failed,
   DATA_IN_USE: busy,
+  CACHE_FULL: busy,
   LISTEN_FAILED: failed,
   SIGNING_KEY_MISSING: failed,
   CLOCK_BEHIND: failed,
   JOBS_DIED: busy,
-  CANCELLED: failed,
+  CANCELLED: busy,
   INTERNAL: failed,
 } as const satisfies Record<string, ErrorDescriptor>
 
@@ -137,16 +140,19 @@ export class UpstreamError extends UusError {
   readonly url: string
   /** The HTTP status, for UPSTREAM_STATUS. */
   readonly status: number | undefined
+  /** How long the server wants to be left alone. */
+  readonly retryAfterSeconds: number | undefined
 
   constructor(
     code: UpstreamErrorCode,
     url: string,
     message: string,
-    options: ErrorOptions & { status?: number } = {},
+    options: ErrorOptions & { status?: number; retryAfterSeconds?: number | undefined } = {},
   ) {
     super(code, message, options)
     this.url = url
     this.status = options.status
+    this.retryAfterSeconds = options.retryAfterSeconds
   }
 
   /** The server says that the file does not exist: final, no use in asking again. */

@@ -1,19 +1,25 @@
-// Requests to upstream servers: the only importer of got. Every read has a limit in bytes and in time.
-import { readFileSync } from 'node:fs'
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
-import type { Readable } from 'node:stream'
+// Requests to upstream servers: the only importer of got. Every read has a limit in bytes and in time, every host
+// one in connections and rate.
 import { finished } from 'node:stream/promises'
-import got, { type Request, RequestError, type Response, TimeoutError } from 'got'
-import { systemCode, UpstreamError, UusError } from '../lib/errors.ts'
-
-/** How a server is reached: through which proxy, trusting whom, showing what. Paths of PEM files. */
-export interface Transport {
-  readonly proxy: string | null
-  readonly ca: string | null
-  readonly clientCertificate: string | null
-  readonly clientKey: string | null
-}
+import got, { type Request, type Response } from 'got'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { UpstreamError } from '../lib/errors.ts'
+import { bareHost, leadsInside, lookupOutside } from './addresses.ts'
+import { followed, judgeHead, redirectOf, refuseEncoding, validatorOf } from './answers.ts'
+import { Connections, readTls, type Transport } from './connections.ts'
+import { defaultLimits, type Host, Hosts, type Limits } from './hosts.ts'
+import { Pace } from './pace.ts'
+import { Slabs } from './slabs.ts'
+import {
+  type AnswerHead,
+  badRedirect,
+  cutShort,
+  oddStatus,
+  tooLarge,
+  tooSlow,
+  translate,
+} from './upstream-errors.ts'
+import { Wire, type WireAnswer } from './wire.ts'
 
 /** What makes a request conditional: the validators of the answer that we hold. */
 export interface Validators {
@@ -32,19 +38,62 @@ export interface FetchOptions {
   readonly signal?: AbortSignal
 }
 
+/** The rest of a file whose size and digest are known. */
+export interface Part {
+  readonly sizeBytes: number
+  /** Bytes that are here already. */
+  readonly start: number
+  /** The validator of the answer that they came from, where it was this very address. */
+  readonly ifRange: string | null
+}
+
+export interface Body {
+  /** What a later request for the rest may show as If-Range. */
+  readonly validator: string | null
+  /** False if the server says that it sends files only as a whole. */
+  readonly canResume: boolean
+  /** The bytes from `start`. To be read to its end or returned from early, which ends the request. */
+  readonly chunks: AsyncGenerator<Buffer>
+}
+
 const connectTimeoutMs = 10_000
-const silenceTimeoutMs = 30_000
+const smallTimeoutMs = 30_000
 const smallDeadlineMs = 120_000
 const maxRedirects = 5
-const connectionsPerHost = 8
+/** Memory that is kept for the next bodies. */
+const spareBytes = 16 << 20
+
+/** The answer of one server. To be disposed; that ends the request. */
+interface Exchange extends Disposable {
+  readonly url: string
+  readonly host: Host
+  readonly head: AnswerHead
+  readonly body: AsyncIterable<Buffer> | Iterable<Buffer>
+}
+
+type Answer = Omit<Exchange, 'url' | 'host'>
+
+interface Question extends FetchOptions {
+  readonly headers: Record<string, string>
+  readonly responseTimeoutMs: number
+  readonly deadlineMs?: number
+}
 
 /** Owns the connections; one for the whole server process. */
 export class Fetcher implements Disposable {
-  readonly #agents = new Map<string, { http: HttpAgent; https: HttpsAgent }>()
+  readonly hosts: Hosts
+  readonly #connections = new Connections()
+  readonly #slabs = new Slabs(spareBytes)
+  readonly #wire = new Wire(this.#slabs)
   readonly #userAgent: string
+  readonly #limits: Limits
+  readonly #clock: Clock
 
-  constructor(version: string) {
+  constructor(version: string, limits: Limits = defaultLimits, clock: Clock = systemClock) {
     this.#userAgent = `uus/${version}`
+    this.#limits = limits
+    this.#clock = clock
+    this.hosts = new Hosts(limits, clock)
   }
 
   /**
@@ -59,21 +108,20 @@ export class Fetcher implements Disposable {
     const headers: Record<string, string> = { 'cache-control': 'max-age=0' }
     if (options.validators?.etag) headers['if-none-match'] = options.validators.etag
     if (options.validators?.lastModified) headers['if-modified-since'] = options.validators.lastModified
-    const { request, response } = await this.#begin(url, headers, options, smallDeadlineMs)
-    try {
-      if (response.statusCode === 304) return { outcome: 'unchanged' }
-      if (response.statusCode === 404 || response.statusCode === 410) return { outcome: 'absent' }
-      if (response.statusCode !== 200) throw oddStatus(url, response)
-      const chunks: Buffer[] = []
-      for await (const chunk of bounded(request, limitBytes, url)) chunks.push(chunk)
-      const { etag, 'last-modified': lastModified } = response.headers
-      return {
-        outcome: 'ok',
-        bytes: Buffer.concat(chunks),
-        validators: { etag: etag ?? null, lastModified: lastModified ?? null },
-      }
-    } finally {
-      request.destroy()
+    const question = { ...options, headers, responseTimeoutMs: smallTimeoutMs, deadlineMs: smallDeadlineMs }
+    using exchange = await this.#ask(url, question)
+    const { statusCode, headers: answered } = exchange.head
+    if (statusCode === 304) return { outcome: 'unchanged' }
+    if (statusCode === 404 || statusCode === 410) return { outcome: 'absent' }
+    if (statusCode !== 200) throw oddStatus(url, exchange.head, this.#clock.now())
+    refuseEncoding(url, answered, null)
+    const chunks: Buffer[] = []
+    for await (const chunk of this.#read(exchange, limitBytes, options.signal)) chunks.push(chunk)
+    const { etag, 'last-modified': lastModified } = answered
+    return {
+      outcome: 'ok',
+      bytes: Buffer.concat(chunks),
+      validators: { etag: etag ?? null, lastModified: lastModified ?? null },
     }
   }
 
@@ -83,190 +131,211 @@ export class Fetcher implements Disposable {
    * UPSTREAM_WRONG_BYTES.
    */
   async *fetchStream(url: string, sizeBytes: number, options: FetchOptions): AsyncGenerator<Buffer> {
-    const { request, response } = await this.#begin(url, {}, options, null)
+    const { chunks } = await this.#fetchFrom(url, { sizeBytes, start: 0, ifRange: null }, options)
+    yield* chunks
+  }
+
+  /**
+   * Fetches a file, or what is missing of it, from a host that is not left alone at present. Throws UpstreamError as
+   * `fetchStream` does; the host is told how it went.
+   */
+  async fetchPart(url: string, part: Part, options: FetchOptions): Promise<Body> {
+    const host = this.hosts.of(url)
+    host.check(url)
     try {
-      if (response.statusCode !== 200) throw oddStatus(url, response)
-      const announced = response.headers['content-length']
-      if (announced !== undefined && Number(announced) !== sizeBytes) {
-        throw wrongBytes(url, `is ${announced} bytes long, not ${sizeBytes} as signed`)
-      }
-      let doneBytes = 0
-      for await (const chunk of bounded(request, sizeBytes, url)) {
-        doneBytes += chunk.length
-        yield chunk
-      }
-      if (doneBytes !== sizeBytes) throw wrongBytes(url, `ended after ${doneBytes} of ${sizeBytes} bytes`)
-    } finally {
-      request.destroy()
+      const body = await this.#fetchFrom(url, part, options)
+      host.worked()
+      return body
+    } catch (error) {
+      if (error instanceof UpstreamError && isHostsFault(error)) host.failed(error.retryAfterSeconds)
+      throw error
     }
   }
 
-  async #begin(
-    url: string,
-    headers: Record<string, string>,
-    { transport, signal }: FetchOptions,
-    deadlineMs: number | null,
-  ): Promise<{ request: Request; response: Response }> {
-    const request = got.stream(url, {
-      headers: { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers },
-      decompress: false,
-      throwHttpErrors: false,
-      retry: { limit: 0 },
-      maxRedirects,
-      agent: this.#agent(transport),
-      https: readTls(transport),
-      timeout: {
-        connect: connectTimeoutMs,
-        secureConnect: connectTimeoutMs,
-        socket: silenceTimeoutMs,
-        response: silenceTimeoutMs,
-        ...(deadlineMs === null ? {} : { request: deadlineMs }),
-      },
-      ...(signal === undefined ? {} : { signal }),
-    })
-    request.on('error', () => {}) // met by whoever reads
+  /** Bytes of a body that nobody will read any more, for the next ones to come. Each byte once. */
+  recycle(bytes: Buffer): void {
+    this.#slabs.giveBack(bytes)
+  }
+
+  async #fetchFrom(url: string, part: Part, options: FetchOptions): Promise<Body> {
+    const { start, ifRange } = part
+    const range = start === 0 ? {} : { range: `bytes=${start}-`, ...(ifRange && { 'if-range': ifRange }) }
+    const question = { ...options, headers: range, responseTimeoutMs: this.#limits.silenceSeconds * 1000 }
+    const exchange = await this.#ask(url, question)
     try {
-      const response = await new Promise<Response>((resolve, reject) => {
-        request.once('response', resolve)
-        request.once('error', reject)
-      })
-      return { request, response }
+      const firstByte = judgeHead(url, exchange.head, part, this.#clock.now())
+      return {
+        validator: validatorOf(exchange.head.headers),
+        canResume: exchange.head.headers['accept-ranges'] !== 'none',
+        chunks: this.#readPart(exchange, { ...part, firstByte }, options.signal),
+      }
     } catch (error) {
+      exchange[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  async *#readPart(
+    exchange: Exchange,
+    { sizeBytes, start, firstByte }: Part & { firstByte: number },
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Buffer> {
+    using held = exchange
+    let at = firstByte
+    for await (const chunk of this.#read(held, sizeBytes - firstByte, signal)) {
+      const known = Math.min(Math.max(0, start - at), chunk.length)
+      at += chunk.length
+      if (known > 0) this.recycle(chunk.subarray(0, known))
+      if (known < chunk.length) yield known === 0 ? chunk : chunk.subarray(known)
+    }
+    if (at !== sizeBytes) throw cutShort(exchange.url, at, sizeBytes)
+  }
+
+  /** The bytes of a body, as fast as the host may be read. */
+  async *#read(exchange: Exchange, limitBytes: number, signal: AbortSignal | undefined) {
+    const { url, host, body } = exchange
+    let failure: UpstreamError | null = null
+    const stop = () => exchange[Symbol.dispose]()
+    using pace = new Pace(this.#limits, (why) => {
+      failure = tooSlow(url, why)
+      stop()
+    })
+    signal?.addEventListener('abort', stop, { once: true })
+    let doneBytes = 0
+    try {
+      for await (const chunk of body) {
+        pace.came(chunk.length)
+        doneBytes += chunk.length
+        if (doneBytes > limitBytes) throw tooLarge(url, limitBytes)
+        const waitMs = host.bandwidth.spend(chunk.length, this.#clock.now())
+        if (waitMs > 0) await this.#clock.sleep(waitMs, signal)
+        yield chunk
+        pace.wait()
+      }
+      signal?.throwIfAborted()
+    } catch (error) {
+      throw failure ?? translate(url, error)
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Asks, and follows where it is sent. */
+  async #ask(url: string, question: Question): Promise<Exchange> {
+    let at = url
+    let isGuarded = false
+    for (let hops = 0; ; hops++) {
+      const exchange = await this.#askOne(at, url, question, isGuarded)
+      const next = redirectOf(exchange.head)
+      if (next === null) return exchange
+      exchange[Symbol.dispose]()
+      if (hops === maxRedirects) throw badRedirect(url, `sends us on more than ${maxRedirects} times`)
+      isGuarded ||= !(await leadsInside(bareHost(new URL(url))))
+      at = followed(url, at, next, isGuarded)
+    }
+  }
+
+  async #askOne(at: string, url: string, question: Question, isGuarded: boolean): Promise<Exchange> {
+    const host = this.hosts.of(at)
+    // The short questions of updates do not wait behind long downloads.
+    const slot = question.deadlineMs === undefined ? await host.slots.take(question.signal) : null
+    try {
+      const answer = await this.#answer(at, question, isGuarded)
+      const dispose = () => {
+        answer[Symbol.dispose]()
+        slot?.[Symbol.dispose]()
+      }
+      return { ...answer, url, host, [Symbol.dispose]: dispose }
+    } catch (error) {
+      slot?.[Symbol.dispose]()
       throw translate(url, error)
     }
   }
 
-  /** Node's own agents speak to a proxy: absolute-form requests for http, CONNECT for https. */
-  #agent({ proxy }: Transport): { http: HttpAgent; https: HttpsAgent } {
-    const key = proxy ?? ''
-    const known = this.#agents.get(key)
-    if (known !== undefined) return known
-    const options = {
-      keepAlive: true,
-      maxSockets: connectionsPerHost,
-      ...(proxy === null ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
+  /** Package files over plain HTTP come by the wire; everything else knows more, and goes by got. */
+  async #answer(at: string, question: Question, isGuarded: boolean): Promise<Answer> {
+    const url = new URL(at)
+    const isPlain = url.protocol === 'http:' && question.transport.proxy === null
+    if (isPlain && question.deadlineMs === undefined) {
+      const answer = await this.#askWire(url, question, isGuarded)
+      if (answer.body !== null || answer.head.statusCode >= 300) return { ...answer, body: answer.body ?? [] }
+      answer[Symbol.dispose]()
     }
-    const made = { http: new HttpAgent(options), https: new HttpsAgent(options) }
-    this.#agents.set(key, made)
-    return made
+    return this.#askGot(at, question, isGuarded)
+  }
+
+  #askWire(
+    url: URL,
+    { headers, responseTimeoutMs, signal }: Question,
+    isGuarded: boolean,
+  ): Promise<WireAnswer> {
+    return this.#wire.get({
+      url,
+      headers: { ...this.#headers(headers), ...credentialsOf(url) },
+      group: isGuarded ? 'guarded' : 'free',
+      ...(isGuarded ? { lookup: lookupOutside } : {}),
+      connectTimeoutMs,
+      responseTimeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+
+  async #askGot(url: string, question: Question, isGuarded: boolean): Promise<Answer> {
+    const { headers, responseTimeoutMs, deadlineMs, signal, transport } = question
+    const request = got.stream(url, {
+      headers: this.#headers(headers),
+      decompress: false,
+      throwHttpErrors: false,
+      retry: { limit: 0 },
+      followRedirect: false,
+      agent: this.#connections.agents(transport, isGuarded),
+      https: await readTls(transport),
+      timeout: {
+        connect: connectTimeoutMs,
+        secureConnect: connectTimeoutMs,
+        response: responseTimeoutMs,
+        ...(deadlineMs === undefined ? {} : { request: deadlineMs }),
+      },
+      ...(signal === undefined ? {} : { signal }),
+    })
+    request.on('error', () => {}) // met by whoever reads
+    const head = await new Promise<Response>((resolve, reject) => {
+      request.once('response', resolve)
+      request.once('error', reject)
+    })
+    return { head, body: bodyOf(request), [Symbol.dispose]: () => request.destroy() }
+  }
+
+  #headers(more: Readonly<Record<string, string>>): Record<string, string> {
+    return { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...more }
   }
 
   [Symbol.dispose](): void {
-    for (const { http, https } of this.#agents.values()) {
-      http.destroy()
-      https.destroy()
-    }
+    this.#connections[Symbol.dispose]()
+    this.#wire[Symbol.dispose]()
   }
 }
 
-function readTls({ ca, clientCertificate, clientKey }: Transport) {
-  return {
-    ...(ca === null ? {} : { certificateAuthority: readPem(ca) }),
-    ...(clientCertificate === null ? {} : { certificate: readPem(clientCertificate) }),
-    ...(clientKey === null ? {} : { key: readPem(clientKey) }),
+async function* bodyOf(request: Request): AsyncGenerator<Buffer> {
+  yield* request as AsyncIterable<Buffer>
+  await finished(request, { writable: false })
+}
+
+/** got makes such a header by itself. */
+function credentialsOf({ username, password }: URL): Record<string, string> {
+  if (username === '' && password === '') return {}
+  const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return { authorization: `Basic ${Buffer.from(text).toString('base64')}` }
+}
+
+function isHostsFault(error: UpstreamError): boolean {
+  switch (error.code) {
+    case 'UPSTREAM_UNREACHABLE':
+    case 'UPSTREAM_TOO_SLOW':
+      return true
+    case 'UPSTREAM_STATUS':
+      return (error.status ?? 0) >= 500 || error.status === 429
+    default:
+      return false
   }
-}
-
-function readPem(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw new UusError('CONFIG_INVALID', `Cannot read ${path}: ${(error as Error).message}`, {
-      cause: error,
-      hint: 'Mend "ca", "client-certificate" or "client-key" in the configuration',
-    })
-  }
-}
-
-async function* bounded(body: Readable, limitBytes: number, url: string): AsyncGenerator<Buffer> {
-  let doneBytes = 0
-  try {
-    for await (const chunk of body) {
-      doneBytes += (chunk as Buffer).length
-      if (doneBytes > limitBytes) {
-        throw new UpstreamError(
-          'UPSTREAM_TOO_LARGE',
-          url,
-          `${redact(url)} is longer than ${limitBytes} bytes`,
-          {
-            hint: 'Nothing of it was kept; try another mirror',
-          },
-        )
-      }
-      yield chunk as Buffer
-    }
-    await finished(body, { writable: false })
-  } catch (error) {
-    throw translate(url, error)
-  }
-}
-
-function oddStatus(url: string, response: Response): UpstreamError {
-  const { statusCode, statusMessage } = response
-  return new UpstreamError(
-    'UPSTREAM_STATUS',
-    url,
-    `${redact(url)} answered ${statusCode} ${statusMessage ?? ''}`.trim(),
-    {
-      status: statusCode,
-      hint:
-        statusCode === 404
-          ? 'Check "uris", "suites" and "components"'
-          : 'Try again later, or name another mirror',
-    },
-  )
-}
-
-/** The bytes are not what was signed; nothing of them is kept. */
-export function wrongBytes(url: string, why: string): UpstreamError {
-  return new UpstreamError('UPSTREAM_WRONG_BYTES', url, `${redact(url)} ${why}`, {
-    hint: 'The mirror is being updated or is broken; try again in a few minutes, or name another one',
-  })
-}
-
-const reasons: Record<string, string> = {
-  ENOTFOUND: 'its host name is not known',
-  EAI_AGAIN: 'its host name cannot be looked up now',
-  ECONNREFUSED: 'the connection was refused',
-  ECONNRESET: 'the connection was cut',
-  EHOSTUNREACH: 'there is no route to the host',
-  ENETUNREACH: 'there is no route to the network',
-  EPIPE: 'the connection was cut',
-  ERR_HTTP_CONTENT_LENGTH_MISMATCH: 'the connection was cut',
-}
-
-function translate(url: string, error: unknown): unknown {
-  if (error instanceof UusError) return error
-  const name = redact(url)
-  if (error instanceof TimeoutError) {
-    return new UpstreamError('UPSTREAM_TOO_SLOW', url, `${name} was too slow (no ${error.event} in time)`, {
-      cause: error,
-      hint: 'Try again later, or name another mirror',
-    })
-  }
-  const code = systemCode(error) ?? ''
-  const isOurs = error instanceof RequestError || code in reasons || code.startsWith('ERR_')
-  if (!isOurs) return error
-  const isTls = /CERT|ISSUER|LEAF|SSL|TLS/.test(code)
-  const why = reasons[code] ?? (isTls ? tlsReason(error as Error) : (error as Error).message)
-  return new UpstreamError('UPSTREAM_UNREACHABLE', url, `${name} cannot be reached: ${why}`, {
-    cause: error,
-    hint: isTls
-      ? 'Check "ca" (whom to trust), "client-certificate" and "client-key", and this host\'s clock'
-      : 'Check the address and this host\'s network, or set "upstream-proxy"',
-  })
-}
-
-/** OpenSSL's `40…:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:…` as its reason. */
-function tlsReason({ message }: Error): string {
-  return /:error:[^:]*:[^:]*:[^:]*:([^:]+):/.exec(message)?.[1] ?? message
-}
-
-/** A URL without its user and password, for messages and logs. */
-export function redact(url: string): string {
-  const parsed = URL.parse(url)
-  if (parsed === null || (parsed.username === '' && parsed.password === '')) return url
-  parsed.username = ''
-  parsed.password = ''
-  return parsed.href
 }

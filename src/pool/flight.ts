@@ -1,10 +1,16 @@
 // One fetch of one package file, however many ask for it. The fetch belongs to nobody: readers come and go, it goes
-// on until the file is here or every address failed.
-import { setImmediate } from 'node:timers/promises'
-import { Hasher, type Sha256 } from '../lib/digest.ts'
+// on until the file is here, every address failed, or nobody wants it any more.
+import type { BufferPool } from '../lib/buffers.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Sha256 } from '../lib/digest.ts'
 import { UpstreamError, UusError } from '../lib/errors.ts'
-import type { Blobs, BlobWriter, OpenBlob } from '../store/blobs.ts'
-import { wrongBytes } from './fetcher.ts'
+import { formatDuration } from '../lib/units.ts'
+import type { PartialFile, Partials } from '../store/partials.ts'
+import { Copy, type CopyMemory } from './copy.ts'
+import type { Body, Part } from './fetcher.ts'
+import { FlightReader } from './flight-reader.ts'
+import { Itinerary } from './itinerary.ts'
+import { wrongBytes } from './upstream-errors.ts'
 
 /** A file known by its digest. */
 export interface WantedFile {
@@ -12,148 +18,273 @@ export interface WantedFile {
   readonly sizeBytes: number
 }
 
-/** Streams the bytes of a file from one address; see Fetcher.fetchStream. */
-export type FetchFrom = (url: string, sizeBytes: number) => AsyncGenerator<Buffer>
-
-const readBytes = 256 << 10
-
-/** One try with one address: what it wrote so far, and how it went. */
-interface Attempt {
-  readonly writer: BlobWriter
-  doneBytes: number
-  failure: unknown
+/** Where a file can be had. */
+export interface Origin {
+  /** Whose counters it goes by. */
+  readonly archive: string
+  /** Tried in this order. */
+  readonly urls: readonly string[]
+  /** Fetches from one of them; see Fetcher.fetchPart. */
+  fetch(url: string, part: Part, signal: AbortSignal): Promise<Body>
+  /** Takes back memory of bodies; see Fetcher.recycle. */
+  recycle?(bytes: Buffer): void
 }
 
-/**
- * Readers follow the growing file at their own pace. The last byte is held back until the digest matches, so that a
- * wrong file never completes; who has seen bytes of an attempt that failed gets an error, who has not is carried over
- * to the next address.
- */
+export interface FlightContext {
+  readonly partials: Partials
+  readonly buffers: BufferPool
+  readonly clock: Clock
+  readonly deadlineSeconds: number
+  /** How much of a flight may be in memory. */
+  memory(): CopyMemory
+  /** Bytes came from upstream. */
+  onBytes(archive: string, bytes: number): void
+  /** An address failed, or sent something else than the file; the flight may go on with another. */
+  onTrouble(archive: string, error: UpstreamError): void
+  /** The file is here durably. */
+  onLanded(file: WantedFile): void
+  /** Clients got bytes that turned out wrong: what they keep of them must not be completed. */
+  onWrongBytes(file: WantedFile): void
+}
+
+/** When the last reader leaves, the fetch goes on if so much is here already, or so little is missing. */
+const finishShare = 0.5
+const finishBytes = 1 << 20
+
+/** Stands for the bytes that an earlier flight left. */
+const earlier = 'earlier'
+
 export class Flight {
-  readonly #file: WantedFile
-  readonly #blobs: Blobs
-  readonly #fetchFrom: FetchFrom
-  #attempt: Attempt | null = null
-  #isLanded = false
+  readonly file: WantedFile
+  readonly #origin: Origin
+  readonly #context: FlightContext
+  readonly #stop = new AbortController()
+  readonly #itinerary: Itinerary
+  #partial: PartialFile | null = null
+  #copy: Copy | null = null
+  /** Whose bytes the present copy is made of. */
+  readonly #contributors = new Set<string>()
+  /** What each address may be shown as If-Range. */
+  readonly #validators = new Map<string, string | null>()
+  /** The bytes of the present copy are not the file. */
+  #isSpoilt = false
+  #canResume = true
+  #readers = 0
+  #isOver = false
   #failure: unknown = null
   #waiters: (() => void)[] = []
-  /** Resolves when the file is here durably; rejects when every address failed. */
+  #isWaking = false
+  /** Resolves when the file is here durably; rejects when it will not come by this flight. */
   readonly landed: Promise<void>
 
-  constructor(file: WantedFile, urls: readonly string[], blobs: Blobs, fetchFrom: FetchFrom) {
-    this.#file = file
-    this.#blobs = blobs
-    this.#fetchFrom = fetchFrom
-    this.landed = this.#run(urls)
+  /** `before`: what must have ended first, because it holds the same partial file. */
+  constructor(file: WantedFile, origin: Origin, context: FlightContext, before: Promise<void>) {
+    this.file = file
+    this.#origin = origin
+    this.#context = context
+    this.#itinerary = new Itinerary(origin.urls)
+    this.landed = this.#run(before)
     this.landed.catch(() => {}) // readers and waiters meet it
   }
 
-  async #run(urls: readonly string[]): Promise<void> {
-    try {
-      let failure: unknown = new UusError('UPSTREAM_UNREACHABLE', 'No address is known for this file')
-      for (const url of urls) {
-        try {
-          await this.#try(url)
-          this.#isLanded = true
-          return
-        } catch (error) {
-          if (!(error instanceof UpstreamError)) throw error
-          failure = error
-        }
-      }
-      throw failure
-    } catch (error) {
-      this.#failure = error
-      throw error
-    } finally {
-      this.#wake()
-    }
+  get archive(): string {
+    return this.#origin.archive
   }
 
-  async #try(url: string): Promise<void> {
-    const attempt: Attempt = { writer: await this.#blobs.create(), doneBytes: 0, failure: null }
-    this.#attempt = attempt
-    const hasher = new Hasher()
-    try {
-      for await (const chunk of this.#fetchFrom(url, this.#file.sizeBytes)) {
-        hasher.update(chunk)
-        await attempt.writer.write(chunk)
-        attempt.doneBytes += chunk.length
-        this.#wake()
-      }
-      if (hasher.digest() !== this.#file.sha256)
-        throw wrongBytes(url, 'has another SHA-256 than the index says')
-      await attempt.writer.commit()
-    } catch (error) {
-      attempt.failure = error
-      this.#wake()
-      throw error
-    } finally {
-      await attempt.writer.discard()
-    }
+  /** The present copy; another one takes its place when its bytes turn out wrong. */
+  get copy(): Copy | null {
+    return this.#copy
   }
 
-  /** Resolves with the first byte (or the whole, if that is nothing); rejects if every address failed before. */
-  async begun(): Promise<void> {
-    while (!this.#isLanded && (this.#attempt?.doneBytes ?? 0) === 0) {
-      if (this.#failure !== null) throw this.#failure
-      await this.#change()
-    }
+  /** Why the file will not come; null while it may. */
+  get failure(): unknown {
+    return this.#failure
   }
 
-  /** The bytes from `start` to before `end`, as they come. */
-  async *read(start: number, end: number): AsyncGenerator<Buffer> {
-    let at = start
-    let mine: Attempt | null = null
-    while (at < end && !this.#isLanded) {
-      if (this.#failure !== null) throw this.#failure
-      if (mine !== null && mine !== this.#attempt) throw mine.failure
-      const attempt = this.#attempt
-      const available = Math.min(end, attempt?.doneBytes ?? 0, this.#file.sizeBytes - 1)
-      if (attempt === null || attempt.failure !== null || available <= at) {
-        if (mine?.failure) throw mine.failure
-        await this.#change()
-        continue
-      }
-      const chunk = await this.#readFrom(attempt, at, Math.min(readBytes, available - at))
-      if (chunk === null) continue
-      mine = attempt
-      at += chunk.length
-      yield chunk
-    }
-    if (at >= end) return
-    await using blob = await this.#landedBlob()
-    while (at < end) {
-      const chunk = await blob.read(at, Math.min(readBytes, end - at))
-      at += chunk.length
-      yield chunk
-    }
+  /** It goes on, or is just about to end well. Who comes to one that is not needs another one. */
+  get isUnderWay(): boolean {
+    return !this.#isOver && this.#failure === null && !this.#stop.signal.aborted
   }
 
-  /** Null if the attempt ended in the meantime: its file is closed, the loop looks again. */
-  async #readFrom(attempt: Attempt, at: number, count: number): Promise<Buffer | null> {
-    try {
-      return await attempt.writer.read(at, count)
-    } catch (error) {
-      if (!this.#isLanded && attempt.failure === null && attempt.doneBytes < this.#file.sizeBytes) throw error
-      await setImmediate()
-      return null
-    }
+  /** A reader, to be closed. While there is one the fetch goes on. */
+  join(): FlightReader {
+    this.#readers++
+    return new FlightReader(this, this.#context.buffers, () => this.#leave())
   }
 
-  async #landedBlob(): Promise<OpenBlob> {
-    const blob = await this.#blobs.open(this.#file.sha256)
-    if (blob === null) throw new Error('Internal error: a landed file is gone')
-    return blob
-  }
-
-  #change(): Promise<void> {
+  /** Resolves when something changed. The caller looks before it waits, without an `await` in between. */
+  change(): Promise<void> {
     return new Promise((resolve) => this.#waiters.push(resolve))
   }
 
+  /** Ends it. What was fetched is kept for the next one. */
+  cancel(why: string): void {
+    this.#stop.abort(
+      new UusError('CANCELLED', `Fetching was given up: ${why}`, {
+        hint: 'Ask again: it goes on from there',
+      }),
+    )
+  }
+
+  async #run(before: Promise<void>): Promise<void> {
+    try {
+      await before
+      await this.#land()
+    } catch (error) {
+      this.#failure = error
+      await this.#putAway(error)
+      throw error
+    } finally {
+      this.#isOver = true
+      this.#wake()
+      if (this.#readers === 0) await this.#close()
+    }
+  }
+
+  async #land(): Promise<void> {
+    const deadline = AbortSignal.timeout(this.#context.deadlineSeconds * 1000)
+    const signal = AbortSignal.any([this.#stop.signal, deadline])
+    try {
+      await this.#open()
+      while (!(await this.#isWhole())) await this.#goOn(signal)
+    } catch (error) {
+      throw signal.aborted ? this.#reasonOf(signal) : error
+    }
+    await this.#partial!.land()
+    this.#context.onLanded(this.file)
+  }
+
+  async #goOn(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const step = this.#itinerary.step()
+    switch (step.type) {
+      case 'give-up':
+        throw step.error
+      case 'wait':
+        await this.#context.clock.sleep(step.ms, signal)
+        return
+      case 'ask':
+        await this.#ask(step.url, signal)
+    }
+  }
+
+  /** A new copy, beginning with what an earlier flight left. */
+  async #open(): Promise<void> {
+    const { partials, memory } = this.#context
+    this.#copy?.close()
+    const { sha256, sizeBytes } = this.file
+    this.#partial = await partials.open(sha256)
+    if (this.#partial.sizeBytes > sizeBytes) {
+      await this.#partial.discard()
+      this.#partial = await partials.open(sha256)
+    }
+    this.#isSpoilt = false
+    this.#contributors.clear()
+    if (this.#partial.sizeBytes > 0) this.#contributors.add(earlier)
+    this.#copy = new Copy(this.#partial, {
+      sizeBytes,
+      memory,
+      onChange: () => this.#wake(),
+      onFree: (bytes) => this.#origin.recycle?.(bytes),
+    })
+    this.#wake()
+    await this.#copy.restore()
+  }
+
+  /** All bytes are here and right. If they are wrong it begins anew, without the address that is to blame. */
+  async #isWhole(): Promise<boolean> {
+    const copy = this.#copy!
+    const { sha256, sizeBytes } = this.file
+    if (copy.doneBytes < sizeBytes) return false
+    if (await copy.verify(sha256)) return true
+    // Where several had a part in it nobody is to blame yet: once more from the beginning, with one alone.
+    const [blamed = '', ...others] = this.#contributors
+    const error = wrongBytes(blamed, 'has another SHA-256 than the index says')
+    if (blamed === '') throw error
+    this.#context.onTrouble(this.archive, error)
+    if (others.length === 0 && blamed !== earlier) this.#itinerary.failed(blamed, error, false)
+    this.#isSpoilt = true
+    this.#context.onWrongBytes(this.file)
+    if (this.#itinerary.isExhausted) throw error
+    copy.fail(error)
+    await this.#partial!.discard()
+    await this.#open()
+    return false
+  }
+
+  async #ask(url: string, signal: AbortSignal): Promise<void> {
+    const copy = this.#copy!
+    const start = copy.doneBytes
+    const ifRange = this.#validators.get(url) ?? null
+    try {
+      const body = await this.#origin.fetch(url, { sizeBytes: this.file.sizeBytes, start, ifRange }, signal)
+      this.#validators.set(url, body.validator)
+      this.#canResume = body.canResume
+      for await (const chunk of body.chunks) {
+        this.#contributors.add(url)
+        this.#context.onBytes(this.archive, chunk.length)
+        await copy.append(chunk)
+      }
+    } catch (error) {
+      if (signal.aborted || !(error instanceof UpstreamError)) throw error
+      this.#context.onTrouble(this.archive, error)
+      this.#itinerary.failed(url, error, copy.doneBytes > start)
+    }
+  }
+
+  #reasonOf(signal: AbortSignal): unknown {
+    if (this.#stop.signal.aborted) return signal.reason
+    const url = this.#origin.urls[0] ?? ''
+    const limit = formatDuration(this.#context.deadlineSeconds)
+    return new UpstreamError('UPSTREAM_TOO_SLOW', url, `A package file did not come within ${limit}`, {
+      hint: 'Ask again: it goes on from there. "limits.deadline" sets the time',
+    })
+  }
+
+  /** What came is kept, unless it is wrong, or our own disk failed and needs the room. */
+  async #putAway(error: unknown): Promise<void> {
+    await this.#copy?.settled()
+    this.#copy?.fail(error)
+    this.#copy?.close()
+    const partial = this.#partial
+    this.#partial = null
+    if (partial === null) return
+    const isOurFault = !(error instanceof UusError) || error.code === 'DATA_UNUSABLE'
+    const isKept = !isOurFault && !this.#isSpoilt && partial.sizeBytes > 0
+    await (isKept ? partial.keep() : partial.discard())
+  }
+
+  #leave(): void {
+    this.#readers--
+    this.#wake()
+    if (this.#readers > 0) return
+    if (this.#isOver) void this.#close()
+    else if (!this.#isWorthFinishing()) this.cancel('nobody wants the file any more')
+  }
+
+  #isWorthFinishing(): boolean {
+    const doneBytes = this.#copy?.doneBytes ?? 0
+    const { sizeBytes } = this.file
+    return !this.#canResume || doneBytes >= sizeBytes * finishShare || sizeBytes - doneBytes <= finishBytes
+  }
+
+  /** The file is placed; only who still reads it kept it open. */
+  async #close(): Promise<void> {
+    const partial = this.#partial
+    this.#partial = null
+    this.#copy?.close()
+    await partial?.discard()
+  }
+
+  /** Readers are woken once for all that comes in one turn of the loop: fewer and larger writes to their sockets. */
   #wake(): void {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) waiter()
+    if (this.#isWaking) return
+    this.#isWaking = true
+    setImmediate(() => {
+      this.#isWaking = false
+      const waiters = this.#waiters
+      this.#waiters = []
+      for (const waiter of waiters) waiter()
+    })
   }
 }

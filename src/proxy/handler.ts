@@ -1,27 +1,37 @@
-// HTTP for apt: channel URLs, looked up in the published state before anything else.
+// HTTP for apt: URLs of channels, before anything else. What was asked for lately is answered from what was worked out
+// then; nothing here waits for the disk in the way, and nothing is written.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { posix } from 'node:path'
+import { LRUCache } from 'lru-cache'
+import type { BufferPool } from '../lib/buffers.ts'
+import type { Sha256 } from '../lib/digest.ts'
 import { UpstreamError, UusError } from '../lib/errors.ts'
-import { decodePath } from '../lib/url-path.ts'
-import type { PoolReader } from '../pool/pool.ts'
-import {
-  immutableSince,
-  type Published,
-  type PublishedArchive,
-  type PublishedChannel,
-  type PublishedFile,
-} from '../repo/published.ts'
-import type { Blobs } from '../store/blobs.ts'
+import type { Traffic } from '../lib/traffic.ts'
+import { BlobReader } from '../pool/blob-reader.ts'
+import type { FileReader } from '../pool/flight-reader.ts'
+import type { Outcome, PoolReader } from '../pool/pool.ts'
+import type { Published } from '../repo/published.ts'
+import type { Blobs, OpenBlob } from '../store/blobs.ts'
 import type { PoolFile } from '../store/pool-files.ts'
-import { type Content, respond, respondText } from './respond.ts'
+import type { Exchange } from './exchange.ts'
+import { Memory } from './memory.ts'
+import { type Prepared, prepare } from './prepared.ts'
+import { type Place, type Resolved, resolve } from './resolve.ts'
+import { type Plan, planAnswer, respondText } from './respond.ts'
+import { type Section, sendBytes } from './send.ts'
 
 export interface ProxyContext {
-  /** The present state; changes between two calls when a commit happens. */
+  /** The present state; another value after each commit. */
   published(): Published
   /** The generated files. */
   readonly files: Pick<Blobs, 'open'>
+  readonly buffers: BufferPool
+  readonly traffic: Traffic
+  /** For small files that are asked for often. */
+  readonly memoryBytes: number
   /** Opens a package file, fetching it if need be. */
-  openPackage(archive: string, path: string, file: PoolFile): Promise<PoolReader>
+  openPackage(place: Place, file: PoolFile): Promise<PoolReader>
+  /** Clients may hold wrong bytes of this file: it is sent as a whole only. */
+  isSuspect(sha256: Sha256): boolean
   /** Told of failures that a client met. */
   onError(error: unknown, path: string): void
 }
@@ -30,185 +40,200 @@ export type NextHandler = (request: IncomingMessage, response: ServerResponse) =
 
 /** Answers what is below a channel's URL; hands everything else to `next`. */
 export function createHandler(context: ProxyContext, next: NextHandler) {
+  const handler = new Handler(context)
   return (request: IncomingMessage, response: ServerResponse): void => {
-    const found = resolve(context.published(), request.url ?? '/')
-    if (found.type === 'elsewhere') {
-      next(request, response)
-      return
-    }
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      respondText(request, response, 405, `${request.method} is not possible here`, { Allow: 'GET, HEAD' })
-      return
-    }
-    answer(context, found, request, response).catch((error) => fail(context, error, request, response))
+    const exchange: Exchange = { request, response, cache: null, sentBytes: 0 }
+    if (!handler.handle(exchange)) next(request, response)
   }
 }
 
-export type Resolved =
-  /** Not a channel's URL. */
-  | { readonly type: 'elsewhere' }
-  | { readonly type: 'absent'; readonly why: string }
-  | { readonly type: 'not-yet'; readonly channel: PublishedChannel }
-  | { readonly type: 'file'; readonly file: PublishedFile; readonly path: string }
-  | {
-      readonly type: 'package'
-      readonly archive: PublishedArchive
-      readonly path: string
-      readonly file: PoolFile
-    }
+const knownTargets = 20_000
 
-/** What a request target names. A path is served only if a signed index of that very channel names it. */
-export function resolve(published: Published, target: string): Resolved {
-  const path = decodePath(target)
-  if (path === null) return { type: 'elsewhere' }
-  const [channelName, archiveName, ...rest] = path.split('/')
-  const channel = published.channels.get(channelName!)
-  if (channel === undefined) return { type: 'elsewhere' }
-  if (channel.archives.size === 0) return { type: 'not-yet', channel }
-  const archive = archiveName === undefined ? undefined : channel.archives.get(archiveName)
-  if (archive === undefined) {
-    return { type: 'absent', why: `Channel ${channel.name} has: ${[...channel.archives.keys()].join(', ')}` }
+class Handler {
+  readonly #context: ProxyContext
+  readonly #memory: Memory
+  /** What targets led to, as long as the same state is published. */
+  readonly #known = new LRUCache<string, Prepared>({ max: knownTargets })
+  #knownOf: Published | null = null
+
+  constructor(context: ProxyContext) {
+    this.#context = context
+    this.#memory = new Memory(context.memoryBytes)
   }
-  const name = rest.join('/')
-  const file = archive.files.get(name)
-  if (file !== undefined) return { type: 'file', file, path: name }
-  // Some archives keep their packages below dists/: any path that an index names will do.
-  const poolFile = name === '' ? null : published.findPackage(channel, archive, name)
-  if (poolFile !== null) return { type: 'package', archive, path: name, file: poolFile }
-  return { type: 'absent', why: `No index of channel ${channel.name} names this file` }
-}
 
-async function answer(
-  context: ProxyContext,
-  found: Exclude<Resolved, { type: 'elsewhere' }>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  switch (found.type) {
-    case 'absent':
-      respondText(request, response, 404, found.why)
+  /** False if the request is not for a channel. */
+  handle(exchange: Exchange): boolean {
+    const { request, response } = exchange
+    try {
+      const found = this.#lookUp(request.url ?? '/')
+      if (found.type === 'elsewhere') return false
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        respondText(request, response, 405, `${request.method} is not possible here`, ['Allow', 'GET, HEAD'])
+      } else if (found.type === 'prepared') this.#answer(exchange, found)
+      else if (found.type === 'absent') respondText(request, response, 404, found.why)
+      else notYet(exchange, found.channel)
+    } catch (error) {
+      this.#fail(exchange, error)
+    }
+    return true
+  }
+
+  #lookUp(target: string): Prepared | Exclude<Resolved, { type: 'file' | 'package' }> {
+    const published = this.#context.published()
+    if (published !== this.#knownOf) {
+      this.#known.clear()
+      this.#knownOf = published
+    }
+    const known = this.#known.get(target)
+    if (known !== undefined) return known
+    const found = resolve(published, target)
+    if (found.type !== 'file' && found.type !== 'package') return found
+    const prepared = prepare(found, this.#context.traffic)
+    this.#known.set(target, prepared)
+    return prepared
+  }
+
+  #answer(exchange: Exchange, file: Prepared): void {
+    const { request, response } = exchange
+    const { source } = file
+    const mayResume = source.type !== 'package' || !this.#context.isSuspect(source.sha256)
+    const plan = planAnswer(request.headers, file, mayResume)
+    if (plan.status === 416) {
+      respondText(request, response, 416, `The file has only ${file.sizeBytes} bytes`, plan.headers)
       return
-    case 'not-yet':
-      respondText(request, response, 503, `Channel ${found.channel.name} is not published yet`, {
-        'Retry-After': '30',
+    }
+    if (plan.status === 304 || request.method === 'HEAD') {
+      if (plan.status === 304) file.traffic.unmodified++
+      response.writeHead(plan.status, plan.headers as string[]).end()
+      return
+    }
+    const bytes = source.type === 'bytes' ? source.bytes : this.#memory.get(source.sha256)
+    if (bytes !== undefined) this.#sendMemory(exchange, file, plan, bytes)
+    else this.#sendFile(exchange, file, plan).catch((error) => this.#fail(exchange, error, file))
+  }
+
+  #sendMemory(exchange: Exchange, file: Prepared, plan: BodyPlan, bytes: Buffer): void {
+    const { start, end } = plan
+    if (file.source.type === 'package') this.#count(exchange, file, 'hit')
+    else file.traffic.indexes++
+    this.#countSent(exchange, file, end - start)
+    exchange.response.writeHead(plan.status, plan.headers as string[])
+    exchange.response.end(end - start === bytes.length ? bytes : bytes.subarray(start, end))
+  }
+
+  async #sendFile(exchange: Exchange, file: Prepared, plan: BodyPlan): Promise<void> {
+    if (file.source.type === 'package') await this.#sendPackage(exchange, file, file.source, plan)
+    else if (file.source.type === 'generated') await this.#sendGenerated(exchange, file, file.source, plan)
+  }
+
+  async #sendGenerated(
+    exchange: Exchange,
+    file: Prepared,
+    { sha256 }: { readonly sha256: Sha256 },
+    plan: BodyPlan,
+  ): Promise<void> {
+    if (this.#memory.takes('generated', file.sizeBytes)) {
+      const bytes = await this.#memory.load(sha256, async () => {
+        await using blob = await this.#openGenerated(file, sha256)
+        return await blob.read(0, file.sizeBytes)
       })
+      this.#sendMemory(exchange, file, plan, bytes)
       return
-    case 'file':
-      await answerFile(context, found.file, found.path, request, response)
-      return
-    case 'package':
-      await answerPackage(context, found, request, response)
-  }
-}
-
-const forEver = 'public, max-age=31536000, immutable'
-const askEachTime = 'no-cache'
-
-async function answerFile(
-  context: ProxyContext,
-  file: PublishedFile,
-  path: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const contentType = contentTypeOf(path)
-  if (file.type === 'bytes') {
-    const { bytes, lastModified } = file
-    const content: Content = {
-      sizeBytes: bytes.length,
-      lastModified,
-      etag: null,
-      cacheControl: askEachTime,
-      contentType,
-      stream: (start, end) => bytes.subarray(start, end),
     }
-    await respond(request, response, content)
-    return
+    const reader = new BlobReader(await this.#openGenerated(file, sha256), this.#context.buffers)
+    file.traffic.indexes++
+    await this.#stream(exchange, file, plan, reader)
   }
-  await using blob = await context.files.open(file.sha256)
-  if (blob === null) {
-    throw new UusError('DATA_UNUSABLE', `A published file is missing: ${path} (${file.sha256})`, {
-      hint: 'Make it again: uus fsck --repair',
+
+  async #openGenerated({ place }: Prepared, sha256: Sha256): Promise<OpenBlob> {
+    const blob = await this.#context.files.open(sha256)
+    if (blob !== null) return blob
+    throw new UusError('DATA_UNUSABLE', `A published file is missing: ${place.path} (${sha256})`, {
+      hint: 'Publish anew: uus update',
     })
   }
-  await respond(request, response, {
-    sizeBytes: file.sizeBytes,
-    lastModified: file.lastModified,
-    etag: `"${file.sha256}"`,
-    cacheControl: file.isImmutable ? forEver : askEachTime,
-    contentType,
-    stream: (start, end) => (end <= start ? Buffer.alloc(0) : blob.stream(start, end)),
-  })
+
+  async #sendPackage(
+    exchange: Exchange,
+    file: Prepared,
+    { sha256 }: { readonly sha256: Sha256 },
+    plan: BodyPlan,
+  ): Promise<void> {
+    const { sizeBytes } = file
+    const reader = await this.#context.openPackage(file.place, { sha256, sizeBytes })
+    exchange.response.once('close', () => reader.close())
+    try {
+      await reader.ready()
+      if (reader.outcome === 'hit' && this.#memory.takes('package', sizeBytes)) {
+        const bytes = await readWhole(reader, sizeBytes)
+        this.#memory.put(sha256, bytes)
+        this.#sendMemory(exchange, file, plan, bytes)
+        return
+      }
+      this.#count(exchange, file, reader.outcome)
+      await this.#stream(exchange, file, plan, reader)
+    } finally {
+      reader.close()
+    }
+  }
+
+  async #stream(exchange: Exchange, file: Prepared, plan: BodyPlan, reader: FileReader): Promise<void> {
+    const { response } = exchange
+    try {
+      response.writeHead(plan.status, plan.headers as string[])
+      const onSent = (bytes: number) => this.#countSent(exchange, file, bytes)
+      await sendBytes(response, reader, plan, this.#context.buffers, onSent)
+    } finally {
+      reader.close()
+    }
+  }
+
+  #count(exchange: Exchange, { traffic }: Prepared, outcome: Outcome): void {
+    exchange.cache = outcome
+    if (outcome === 'hit') traffic.hits++
+    else if (outcome === 'miss') traffic.misses++
+    else traffic.joined++
+  }
+
+  #countSent(exchange: Exchange, { source, traffic }: Prepared, bytes: number): void {
+    exchange.sentBytes += bytes
+    if (source.type === 'package') traffic.packageBytes += bytes
+    else traffic.indexBytes += bytes
+  }
+
+  /** What a client is told when it cannot have a file. Once the head is out, only cutting the connection is left. */
+  #fail({ request, response }: Exchange, error: unknown, file?: Prepared): void {
+    if (response.destroyed) return // it left; nothing failed
+    const known = UusError.from(error)
+    this.#context.onError(known, request.url ?? '')
+    if (file !== undefined) file.traffic.failures++
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    if (known instanceof UpstreamError && known.isAbsent) {
+      respondText(request, response, 404, 'Upstream does not have this file any more')
+      return
+    }
+    const { httpStatus } = known.descriptor
+    const text = known.code === 'INTERNAL' ? 'Internal error' : known.message
+    const pause = known instanceof UpstreamError ? known.retryAfterSeconds : undefined
+    respondText(request, response, Math.max(httpStatus, 500), text, ['Retry-After', String(pause ?? 10)])
+  }
 }
 
-async function answerPackage(
-  context: ProxyContext,
-  { archive, path, file }: Extract<Resolved, { type: 'package' }>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const etag = `"${file.sha256}"`
-  const describe = (stream: Content['stream']): Content => ({
-    sizeBytes: file.sizeBytes,
-    lastModified: immutableSince,
-    etag,
-    cacheControl: forEver,
-    contentType: contentTypeOf(path),
-    stream,
-  })
-  if (request.method === 'HEAD') {
-    await respond(
-      request,
-      response,
-      describe(() => Buffer.alloc(0)),
-    )
-    return
-  }
-  await using reader = await context.openPackage(archive.name, path, file)
-  await reader.ready()
-  await respond(
-    request,
-    response,
-    describe((start, end) => reader.stream(start, end)),
-  )
+type BodyPlan = Extract<Plan, Section>
+
+function notYet({ request, response }: Exchange, channel: string): void {
+  respondText(request, response, 503, `Channel ${channel} is not published yet`, ['Retry-After', '30'])
 }
 
-function contentTypeOf(path: string): string {
-  switch (posix.extname(path)) {
-    case '.deb':
-    case '.udeb':
-    case '.ddeb':
-      return 'application/vnd.debian.binary-package'
-    case '.gz':
-      return 'application/gzip'
-    case '.xz':
-      return 'application/x-xz'
-    case '.gpg':
-      return 'application/pgp-signature'
-    default:
-      return path.includes('/by-hash/') ? 'application/octet-stream' : 'text/plain; charset=utf-8'
+async function readWhole(reader: FileReader, sizeBytes: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+  for (let at = 0; at < sizeBytes; ) {
+    const piece = await reader.read(at, sizeBytes, sizeBytes - at)
+    for (const buffer of piece.buffers) at += buffer.copy(bytes, at)
+    piece.release()
   }
-}
-
-/** What a client is told when it cannot have a file. Once the head is out, only cutting the connection is left. */
-function fail(
-  context: ProxyContext,
-  error: unknown,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  context.onError(error, request.url ?? '')
-  if (response.headersSent) {
-    response.destroy()
-    return
-  }
-  for (const name of response.getHeaderNames()) response.removeHeader(name)
-  const known = UusError.from(error)
-  if (known instanceof UpstreamError && known.isAbsent) {
-    respondText(request, response, 404, 'Upstream does not have this file any more')
-    return
-  }
-  const { httpStatus } = known.descriptor
-  const text = known.code === 'INTERNAL' ? 'Internal error' : known.message
-  respondText(request, response, Math.max(httpStatus, 500), text, { 'Retry-After': '10' })
+  return bytes
 }

@@ -1,20 +1,7 @@
-// Answering with a file: conditional requests, ranges, HEAD (RFC 9110), in the form that apt understands.
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { formatHttpDate } from '../debian/date.ts'
-
-/** A file to answer with. */
-export interface Content {
-  readonly sizeBytes: number
-  readonly lastModified: number
-  /** With its quotes; null for what has none. */
-  readonly etag: string | null
-  readonly cacheControl: string
-  readonly contentType: string
-  /** The bytes from `start` to before `end`. Called once at most. */
-  stream(start: number, end: number): Readable | Buffer
-}
+// Which answer a request for a file gets: conditional requests and ranges (RFC 9110), in the form that apt understands.
+// Pure, but for `respondText`.
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Prepared } from './prepared.ts'
 
 export type Range = { readonly start: number; readonly end: number } | 'whole' | 'unsatisfiable'
 
@@ -36,73 +23,48 @@ export function parseRange(header: string | undefined, sizeBytes: number): Range
   return start >= sizeBytes ? 'unsatisfiable' : { start, end }
 }
 
+export type Plan =
+  /** The bytes from `start` to before `end`. */
+  | {
+      readonly status: 200 | 206
+      readonly headers: readonly string[]
+      readonly start: number
+      readonly end: number
+    }
+  | { readonly status: 304; readonly headers: readonly string[] }
+  | { readonly status: 416; readonly headers: readonly string[] }
+
 /**
- * Sends the file, or the part that was asked for, or "not modified". Validators compare by equality: apt sends back
- * the very date it was given, and after a rollback an older one is the right one.
+ * The file, or the part that was asked for, or "not modified". Validators compare by equality: apt sends back the very
+ * date it was given, and after a rollback an older one is the right one. Without `mayResume` the whole is sent to who
+ * asks for a part: what they have may not be of this file.
  */
-export async function respond(
-  request: IncomingMessage,
-  response: ServerResponse,
-  content: Content,
-): Promise<void> {
-  const { headers } = request
-  const lastModified = formatHttpDate(content.lastModified)
-  response.setHeader('Last-Modified', lastModified)
-  response.setHeader('Accept-Ranges', 'bytes')
-  response.setHeader('Cache-Control', content.cacheControl)
-  if (content.etag !== null) response.setHeader('ETag', content.etag)
-  if (isUnmodified(headers['if-none-match'], headers['if-modified-since'], content.etag, lastModified)) {
-    response.writeHead(304).end()
-    return
-  }
-  const validator = headers['if-range']
-  const isRangeGood = validator === undefined || validator === lastModified || validator === content.etag
-  const range = isRangeGood ? parseRange(headers.range, content.sizeBytes) : 'whole'
+export function planAnswer(headers: IncomingHttpHeaders, file: Prepared, mayResume: boolean): Plan {
+  const { sizeBytes } = file
+  if (isUnmodified(headers, file)) return { status: 304, headers: file.common }
+  const range = mayResume && isRangeMeant(headers, file) ? parseRange(headers.range, sizeBytes) : 'whole'
+  if (range === 'whole') return { status: 200, headers: file.whole, start: 0, end: sizeBytes }
   if (range === 'unsatisfiable') {
-    response.setHeader('Content-Range', `bytes */${content.sizeBytes}`)
-    respondText(request, response, 416, `The file has only ${content.sizeBytes} bytes`)
-    return
+    return { status: 416, headers: [...file.validators, 'Content-Range', `bytes */${sizeBytes}`] }
   }
-  const { start, end } = range === 'whole' ? { start: 0, end: content.sizeBytes } : range
-  response.setHeader('Content-Type', content.contentType)
-  response.setHeader('Content-Length', end - start)
-  if (range !== 'whole') response.setHeader('Content-Range', `bytes ${start}-${end - 1}/${content.sizeBytes}`)
-  response.writeHead(range === 'whole' ? 200 : 206)
-  if (request.method === 'HEAD') response.end()
-  else await send(response, content.stream(start, end))
+  const { start, end } = range
+  const part = [
+    'Content-Length',
+    String(end - start),
+    'Content-Range',
+    `bytes ${start}-${end - 1}/${sizeBytes}`,
+  ]
+  return { status: 206, headers: [...file.common, 'Content-Type', file.contentType, ...part], start, end }
 }
 
-function isUnmodified(
-  ifNoneMatch: string | undefined,
-  ifModifiedSince: string | undefined,
-  etag: string | null,
-  lastModified: string,
-): boolean {
-  if (ifNoneMatch !== undefined) {
-    return etag !== null && ifNoneMatch.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)
-  }
-  return ifModifiedSince === lastModified
+function isRangeMeant({ 'if-range': validator }: IncomingHttpHeaders, file: Prepared): boolean {
+  return validator === undefined || validator === file.lastModified || validator === file.etag
 }
 
-async function send(response: ServerResponse, body: Readable | Buffer): Promise<void> {
-  if (Buffer.isBuffer(body)) {
-    response.end(body)
-    return
-  }
-  try {
-    await pipeline(body, response)
-  } catch (error) {
-    // The head is out: only a cut connection tells the client that the body is not whole.
-    response.destroy()
-    if (!isClientGone(error)) throw error
-  }
-}
-
-function isClientGone(error: unknown): boolean {
-  return (
-    (error as { code?: string }).code === 'ERR_STREAM_PREMATURE_CLOSE' ||
-    (error as { code?: string }).code === 'ECONNRESET'
-  )
+function isUnmodified(headers: IncomingHttpHeaders, { etag, lastModified }: Prepared): boolean {
+  const ifNoneMatch = headers['if-none-match']
+  if (ifNoneMatch === undefined) return headers['if-modified-since'] === lastModified
+  return etag !== null && ifNoneMatch.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)
 }
 
 /** A plain answer. Errors always have a body: apt takes a 5xx without one as final and does not retry. */
@@ -111,14 +73,17 @@ export function respondText(
   response: ServerResponse,
   status: number,
   text: string,
-  headers: Record<string, string> = {},
+  headers: readonly string[] = [],
 ): void {
   const body = Buffer.from(`${text}\n`)
-  response.writeHead(status, {
-    'Content-Type': 'text/plain; charset=utf-8',
-    'Content-Length': body.length,
-    'Cache-Control': 'no-store',
+  response.writeHead(status, [
+    'Content-Type',
+    'text/plain; charset=utf-8',
+    'Content-Length',
+    String(body.length),
+    'Cache-Control',
+    'no-store',
     ...headers,
-  })
+  ])
   response.end(request.method === 'HEAD' ? undefined : body)
 }

@@ -1,10 +1,10 @@
 // Files by their SHA-256. Nobody outside learns where they lie: the operations are those that a disk and an
 // object store can both honour.
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { type FileHandle, open, readdir, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { asSha256, Hasher, type Sha256 } from '../lib/digest.ts'
-import { type Disk, readFully, type TempFile } from '../lib/disk.ts'
+import { type Disk, fill, readFully, type TempFile } from '../lib/disk.ts'
 import { systemCode } from '../lib/errors.ts'
 
 /** A file being written. Any number may be written at a time, of the same content too. */
@@ -24,8 +24,37 @@ export interface OpenBlob extends AsyncDisposable {
   readonly sizeBytes: number
   /** Exactly the bytes from `start`, `count` of them. */
   read(start: number, count: number): Promise<Buffer>
+  /** Fills the buffer with the bytes from `start`. */
+  readInto(buffer: Buffer, start: number): Promise<void>
   /** The bytes from `start` to before `end`. The stream closes the blob when it ends. */
   stream(start: number, end: number, chunkBytes?: number): Readable
+}
+
+/** What a blob takes, and when it was last used (milliseconds). */
+export interface BlobEntry {
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+  readonly usedAt: number
+}
+
+// The time of last use is the file's own modification time: it needs no second book that could be wrong.
+export async function touchFile(path: string, usedAt: number): Promise<void> {
+  try {
+    await utimes(path, usedAt / 1000, usedAt / 1000)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
+  }
+}
+
+/** Null if there is no such file (any more). */
+export async function entryOf(path: string, sha256: Sha256): Promise<BlobEntry | null> {
+  try {
+    const { blocks, mtimeMs } = await stat(path)
+    return { sha256, sizeBytes: blocks * 512, usedAt: mtimeMs }
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return null
+    throw error
+  }
 }
 
 export class Blobs {
@@ -58,7 +87,7 @@ export class Blobs {
 
   async create(): Promise<BlobWriter> {
     const file = await this.#createTemp()
-    return new FileWriter(file, (sha256) => this.#keep(file, sha256))
+    return new FileWriter(file, (sha256) => this.#put(sha256, (path) => file.commit(path, this.#isDurable)))
   }
 
   async #createTemp(): Promise<TempFile> {
@@ -72,20 +101,25 @@ export class Blobs {
     }
   }
 
-  /** Puts a written file in its place. */
-  async #keep(file: TempFile, sha256: Sha256): Promise<void> {
+  /** Has a file put in its place, whose folder exists. */
+  async #put(sha256: Sha256, place: (path: string) => Promise<void>): Promise<void> {
     const path = this.#pathOf(sha256)
     const prefix = sha256.slice(0, 2)
     if (!this.#prefixes.has(prefix)) await this.#disk.makeFolder(dirname(path))
     this.#prefixes.add(prefix)
     try {
-      await file.commit(path, this.#isDurable)
+      await place(path)
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error
       // Somebody emptied the store while we run.
       await this.#disk.makeFolder(dirname(path))
-      await file.commit(path, this.#isDurable)
+      await place(path)
     }
+  }
+
+  /** Takes over a file of the same file system; its bytes must have that digest. It can still be read. */
+  async adopt(file: TempFile, sha256: Sha256): Promise<void> {
+    await this.#put(sha256, (path) => file.place(path, this.#isDurable))
   }
 
   /** Null if there is no such blob. */
@@ -111,6 +145,19 @@ export class Blobs {
 
   async delete(sha256: Sha256): Promise<void> {
     await this.#disk.remove(this.#pathOf(sha256))
+  }
+
+  /** Remembers when a blob was last used; one that is gone is fine. */
+  async touch(sha256: Sha256, usedAt: number): Promise<void> {
+    await touchFile(this.#pathOf(sha256), usedAt)
+  }
+
+  /** What each blob takes, and when it was last used. A few at a time: the disk has other work. */
+  async *entries(): AsyncGenerator<BlobEntry> {
+    for await (const sha256 of this.list()) {
+      const entry = await entryOf(this.#pathOf(sha256), sha256)
+      if (entry !== null) yield entry
+    }
   }
 
   async *list(): AsyncGenerator<Sha256> {
@@ -175,6 +222,10 @@ class OpenFile implements OpenBlob {
 
   read(start: number, count: number): Promise<Buffer> {
     return readFully(this.#handle, start, count)
+  }
+
+  readInto(buffer: Buffer, start: number): Promise<void> {
+    return fill(this.#handle, buffer, start)
   }
 
   stream(start: number, end: number, chunkBytes = 256 << 10): Readable {

@@ -5,9 +5,10 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { formatReleaseDate } from '../../src/debian/date.ts'
 import { makeSigningKey, Signer } from '../../src/trust/signing.ts'
@@ -29,6 +30,14 @@ export type Lie =
   | { type: 'wait'; until: Promise<void> }
   /** Waits for the promise in the middle of the body. */
   | { type: 'pause'; until: Promise<void> }
+  /** Sends half of the body, then resets the connection. */
+  | { type: 'reset' }
+  /** Sends the client elsewhere; by default to where it is already. */
+  | { type: 'redirect'; to?: string }
+  /** Some bytes at a time, for ever so long. */
+  | { type: 'drip'; bytes: number; everyMs: number }
+  /** Packs the body for the way. */
+  | { type: 'gzip' }
 
 export interface SuiteSpec {
   /** By component, by architecture. */
@@ -79,6 +88,8 @@ export class FakeArchive implements AsyncDisposable {
   readonly fingerprint: string
   /** Sends Last-Modified and honours If-Modified-Since. */
   isConditional = true
+  /** Honours Range, and If-Range by equality. */
+  isRanged = true
   #modified = Date.UTC(2026, 0, 1)
 
   private constructor(
@@ -220,7 +231,13 @@ export class FakeArchive implements AsyncDisposable {
     if (lie?.type === 'wait') await lie.until
     if (lie?.type === 'status') {
       log(lie.status)
-      response.writeHead(lie.status, lie.headers).end(lie.body ?? 'no')
+      const text = lie.body ?? 'no'
+      response.writeHead(lie.status, { 'Content-Length': text.length, ...lie.headers }).end(text)
+      return
+    }
+    if (lie?.type === 'redirect') {
+      log(302)
+      response.writeHead(302, { Location: lie.to ?? request.url ?? '/' }).end('elsewhere')
       return
     }
     const body = lie?.type === 'replace' ? lie.body : served?.body
@@ -239,8 +256,20 @@ export class FakeArchive implements AsyncDisposable {
     }
     if (lie?.type === 'replace')
       for (const [name, value] of Object.entries(lie.headers ?? {})) response.setHeader(name, value)
-    log(200)
-    await sendBody(response, body, lie)
+    const range = served === undefined ? null : this.#rangeOf(request, body, served)
+    if (range !== null) {
+      response.setHeader('Content-Range', `bytes ${range}-${body.length - 1}/${body.length}`)
+      response.statusCode = 206
+    }
+    log(response.statusCode)
+    await sendBody(response, body.subarray(range ?? 0), lie)
+  }
+
+  /** Where `bytes=N-` begins; null for the whole. */
+  #rangeOf({ headers }: IncomingMessage, body: Buffer, { lastModified }: Served): number | null {
+    const start = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1] ?? Number.NaN)
+    const isSame = headers['if-range'] === undefined || headers['if-range'] === lastModified
+    return this.isRanged && isSame && start < body.length ? start : null
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -252,33 +281,54 @@ export class FakeArchive implements AsyncDisposable {
 
 async function sendBody(response: ServerResponse, body: Buffer, lie: Lie | null): Promise<void> {
   const half = body.subarray(0, Math.floor(body.length / 2))
+  response.setHeader('Content-Length', body.length)
   switch (lie?.type) {
     case 'truncate':
-      response.writeHead(200, { 'Content-Length': body.length })
       response.write(half, () => response.destroy())
       return
+    case 'reset':
+      response.write(half, () => (response.socket as Socket | null)?.resetAndDestroy())
+      return
     case 'stall':
-      response.writeHead(200, { 'Content-Length': body.length })
       response.write(half)
       return
     case 'short':
-      response.writeHead(200, { 'Content-Length': half.length }).end(half)
+      response.setHeader('Content-Length', half.length).end(half)
       return
     case 'wrong-bytes': {
       const wrong = Buffer.from(body)
       wrong[wrong.length - 1]! ^= 1
-      response.writeHead(200, { 'Content-Length': wrong.length }).end(wrong)
+      response.end(wrong)
       return
     }
     case 'pause':
-      response.writeHead(200, { 'Content-Length': body.length })
       response.write(half)
       await lie.until
       response.end(body.subarray(half.length))
       return
+    case 'drip':
+      await drip(response, body, lie)
+      return
+    case 'gzip': {
+      const packed = gzipSync(body)
+      response.setHeader('Content-Encoding', 'gzip').setHeader('Content-Length', packed.length).end(packed)
+      return
+    }
     default:
-      response.writeHead(200, { 'Content-Length': body.length }).end(body)
+      response.end(body)
   }
+}
+
+async function drip(
+  response: ServerResponse,
+  body: Buffer,
+  { bytes, everyMs }: { bytes: number; everyMs: number },
+): Promise<void> {
+  for (let at = 0; at < body.length && !response.destroyed; at += bytes) {
+    response.write(body.subarray(at, at + bytes))
+    await setTimeout(everyMs)
+  }
+  response.end()
 }
 
 function line(path: string, data: Buffer): string {

@@ -69,9 +69,21 @@ class AssembledFile implements OpenBlob {
   }
 
   async read(start: number, count: number): Promise<Buffer> {
-    const pieces: Buffer[] = []
-    for await (const piece of this.#pieces(start, start + count, count)) pieces.push(piece)
-    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+    const buffer = Buffer.allocUnsafe(count)
+    await this.readInto(buffer, start)
+    return buffer
+  }
+
+  async readInto(buffer: Buffer, start: number): Promise<void> {
+    const end = start + buffer.length
+    for (const part of this.#parts) {
+      const from = Math.max(start, part.at)
+      const to = Math.min(end, part.at + part.sizeBytes)
+      if (from >= to) continue
+      const into = buffer.subarray(from - start, to - start)
+      if (part.type === 'bytes') part.bytes.copy(into, 0, from - part.at, to - part.at)
+      else await (await this.#pack(part.pack)).readInto(into, part.start + from - part.at)
+    }
   }
 
   stream(start: number, end: number, chunkBytes = 256 << 10): Readable {
@@ -81,22 +93,10 @@ class AssembledFile implements OpenBlob {
 
   async *#streamed(start: number, end: number, chunkBytes: number): AsyncGenerator<Buffer> {
     try {
-      yield* this.#pieces(start, end, chunkBytes)
+      for (let at = start; at < end; at += chunkBytes)
+        yield await this.read(at, Math.min(chunkBytes, end - at))
     } finally {
       await this.#close()
-    }
-  }
-
-  async *#pieces(start: number, end: number, chunkBytes: number): AsyncGenerator<Buffer> {
-    for (const part of this.#parts) {
-      const from = Math.max(start, part.at)
-      const to = Math.min(end, part.at + part.sizeBytes)
-      for (let at = from; at < to; at += chunkBytes) {
-        const count = Math.min(chunkBytes, to - at)
-        const offset = at - part.at
-        if (part.type === 'bytes') yield part.bytes.subarray(offset, offset + count)
-        else yield await (await this.#pack(part.pack)).read(part.start + offset, count)
-      }
     }
   }
 

@@ -1,6 +1,6 @@
 // What the upstream side of the program needs to be told of an archive.
 import { type IndexKind, isFlatSuite, suiteFolder } from '../../debian/index-kinds.ts'
-import type { Transport } from '../../pool/fetcher.ts'
+import type { Transport } from '../../pool/connections.ts'
 import type { WantedKinds } from './wanted.ts'
 
 export interface UpstreamUri {
