@@ -92,7 +92,10 @@ export class PublishSession implements AsyncDisposable {
       const known = piece.type === 'kept' ? formsOf(piece.block) : this.#knownForms(block, packers)
       for (const packer of packers) await packer.add(block, raw, known.get(packer.encoder.name) ?? null)
     }
-    const [text, ...files] = await Promise.all(packers.map((packer) => packer.end()))
+    // One after the other: they write to the same packs.
+    const ended: PackedFile[] = []
+    for (const packer of packers) ended.push(await packer.end())
+    const [text, ...files] = ended
     const prepared = { textSha256: text!.sha256, textBytes: text!.sizeBytes, files, blocks }
     this.#prepared.push(prepared)
     return prepared
