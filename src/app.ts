@@ -15,6 +15,7 @@ import { LocalJobs } from './actions/local-jobs.ts'
 import { packageOrigin } from './actions/package-origin.ts'
 import { actions } from './actions/registry.ts'
 import { Scheduler } from './actions/schedule.ts'
+import { signedFile } from './actions/snapshot-envelopes.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
 import { examineStep } from './actions/update.ts'
 import { type Programs, runCli } from './cli/cli.ts'
@@ -35,7 +36,7 @@ import { defaultLimits } from './pool/hosts.ts'
 import { Pool } from './pool/pool.ts'
 import { createHandler } from './proxy/handler.ts'
 import { GeneratedFiles } from './repo/publish/assemble.ts'
-import { loadPublished, type Published } from './repo/published.ts'
+import { type Published, PublishedLoader } from './repo/published.ts'
 import type { Actor } from './store/audit.ts'
 import { Blobs } from './store/blobs.ts'
 import { takeLock } from './store/lock.ts'
@@ -81,7 +82,8 @@ async function openNetworkSide(
   const examineCall: Call = { actor: system, emit: () => {} }
   const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
   let published: Published | null = null
-  const load = () => loadPublished(reader, config.channels, clock.now())
+  const loader = new PublishedLoader(reader, config.channels, clock)
+  const load = () => loader.load()
   const buffers = new BufferPool(answerBytes)
   const traffic = new Traffic()
   const pool = new Pool({
@@ -254,6 +256,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         arguments: ['jobs'],
         configText: options.configText,
         configPath: config.path,
+        baseUrl: config.baseUrl,
         clock,
         onChanged: () => onChanged(),
         onDeath: (how) => log('error', `The jobs process died (${how}); starting it again`),
@@ -272,6 +275,14 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         openPackage: ({ archive, path }, file) =>
           network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
         isSuspect: (sha256) => network.pool.isSuspect(sha256),
+        signedFile: (file) =>
+          signedFile(file, {
+            reader: network.reader,
+            jobs,
+            call: { actor: system, emit: () => {} },
+            channels: config.channels,
+            now: () => clock.now(),
+          }),
         onError: (error, path) => logFailure(log, error, path),
       },
       createApp(context, { version: readVersion(), alarms: () => network.reader.alarms.list() }),

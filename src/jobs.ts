@@ -74,10 +74,12 @@ export async function openJobs(
     await packs.prepare()
     await texts.prepare()
     const keys = new SigningKeys(paths.keys, disk, store.keys)
+    const settings = { snapshotsUrl: config.snapshotsUrl }
     const repo: Repo = {
       store,
-      committer: new Committer(store, { packs, texts }, keys, clock, config.channels),
+      committer: new Committer(store, { packs, texts }, keys, clock, settings, config.channels),
       clock,
+      settings,
       channels: config.channels,
       packages: new Blobs(paths.pool, disk),
     }

@@ -3,9 +3,11 @@
 
 if (process.argv[2] === 'jobs' && process.send !== undefined) {
   const { serveJobs } = await import('./actions/serve-jobs.ts')
-  const { parseConfig } = await import('./config/config.ts')
+  const { parseConfig, withBaseUrl } = await import('./config/config.ts')
   const { openJobs } = await import('./jobs.ts')
-  serveJobs(({ configText, configPath }) => openJobs(parseConfig(configText, configPath)))
+  serveJobs(({ configText, configPath, baseUrl }) =>
+    openJobs(withBaseUrl(parseConfig(configText, configPath), baseUrl)),
+  )
 } else {
   const { runMain } = await import('./app.ts')
   process.exitCode = await runMain(process.argv.slice(2), import.meta.filename)

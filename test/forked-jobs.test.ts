@@ -21,6 +21,7 @@ test('a call whose process dies is told so; the next one finds it alive again', 
       arguments: [join(folder, 'died')],
       configText: '',
       configPath: '',
+      baseUrl: null,
       clock: new FakeClock(),
       onChanged: () => {
         changes++
@@ -57,6 +58,7 @@ test('a process that cannot start at all is an error of the start', async () => 
       arguments: ['jobs'],
       configText: 'data: [',
       configPath: '/nowhere/config.yaml',
+      baseUrl: null,
       clock: new FakeClock(),
       onChanged: () => {},
       onDeath: () => {},

@@ -1,7 +1,7 @@
 // `uus sources`, and the pin file: what clients are given.
 import { z } from 'zod'
 import { UusError } from '../lib/errors.ts'
-import { keyringPath, renderPins, renderSources } from '../repo/client-files.ts'
+import { keyringPath, renderAptConf, renderPins, renderSources } from '../repo/client-files.ts'
 import type { Published, PublishedChannel } from '../repo/published.ts'
 import { joinPublicKeys } from '../trust/signing.ts'
 import { action, type Outcome, readStep, stepAction } from './action.ts'
@@ -12,6 +12,8 @@ const sourcesInput = z.object({
   release: z.string().nullable().default(null),
   /** `file`: for apt before 2.3.10, which has no embedded keys. */
   key: z.enum(['embedded', 'file']).default('embedded'),
+  /** Pins the client to a snapshot. */
+  snapshot: z.string().nullable().default(null),
   /** How the client reaches this server; null: as the server thinks. */
   baseUrl: z.string().nullable().default(null),
 })
@@ -36,6 +38,7 @@ export const sources = action<z.output<typeof sourcesInput>, SourcesResult>({
     const text = renderSources(channel, {
       release: order.release,
       baseUrl: order.baseUrl ?? context.baseUrl(),
+      snapshot: order.snapshot === null ? null : checkSnapshot(context.published(), channel, order.snapshot),
       armoredKeys: isEmbedded ? armored : null,
     })
     return {
@@ -45,6 +48,28 @@ export const sources = action<z.output<typeof sourcesInput>, SourcesResult>({
       fingerprint: channel.keys[0]?.fingerprint ?? '',
       keyring: isEmbedded ? null : keyringPath(channel.name),
     }
+  },
+})
+
+function checkSnapshot(published: Published, channel: PublishedChannel, id: string): string {
+  const found = published.findSnapshot(channel, id)
+  if (found.type === 'snapshot') return id
+  throw new UusError('UNKNOWN_NAME', found.why, { hint: `"uus snapshot list ${channel.name}" lists them` })
+}
+
+const confInput = z.object({ channel: z.string(), baseUrl: z.string().nullable().default(null) })
+
+export interface ConfResult extends Outcome {
+  readonly text: string
+}
+
+export const conf = action<z.output<typeof confInput>, ConfResult>({
+  verb: 'conf',
+  role: 'viewer',
+  input: confInput as z.ZodType<z.output<typeof confInput>>,
+  async run(context, order) {
+    const channel = publishedChannel(context.published(), order.channel)
+    return { status: 'done', text: renderAptConf(channel, order.baseUrl ?? context.baseUrl()) }
   },
 })
 

@@ -10,7 +10,13 @@ import type { Call, JobsPort, Step } from './action.ts'
 
 /** Server → jobs. */
 export type JobsRequest =
-  | { readonly type: 'start'; readonly configText: string; readonly configPath: string }
+  | {
+      readonly type: 'start'
+      readonly configText: string
+      readonly configPath: string
+      /** As the command line says, instead of the configuration. */
+      readonly baseUrl: string | null
+    }
   | {
       readonly type: 'run'
       readonly id: number
@@ -35,6 +41,8 @@ export interface ForkedJobsOptions {
   readonly arguments: readonly string[]
   readonly configText: string
   readonly configPath: string
+  /** As the command line says, instead of the configuration. */
+  readonly baseUrl: string | null
   readonly clock: Clock
   onChanged(): void
   /** It died and is started again. */
@@ -99,7 +107,7 @@ export class ForkedJobs implements JobsPort, AsyncDisposable {
   }
 
   #start(): Promise<void> {
-    const { program, arguments: arguments_, configText, configPath } = this.#options
+    const { program, arguments: arguments_, configText, configPath, baseUrl } = this.#options
     const child = fork(program, arguments_, {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -123,7 +131,7 @@ export class ForkedJobs implements JobsPort, AsyncDisposable {
       child.once('error', reject)
     })
     this.#ready.catch(() => {}) // met by callers
-    this.#send({ type: 'start', configText, configPath })
+    this.#send({ type: 'start', configText, configPath, baseUrl })
     if (child.pid !== undefined) lowerPriority(child.pid)
     return this.#ready
   }

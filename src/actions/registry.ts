@@ -3,12 +3,21 @@ import type { Action, Outcome, Step } from './action.ts'
 import { archiveDrop, archiveList } from './archives.ts'
 import { audit } from './audit.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
-import { pins, sources } from './client-files.ts'
+import { conf, pins, sources } from './client-files.ts'
 import { approve, decline, hold, unhold } from './decide.ts'
 import { keyExport, keyList } from './keys.ts'
 import { explain, pending } from './pending.ts'
 import { promote } from './promote.ts'
-import { rollbackStep, snapshotDiff, snapshotList, snapshotRollback, snapshotShow } from './snapshots.ts'
+import { signSnapshotStep } from './snapshot-envelopes.ts'
+import {
+  rollbackStep,
+  snapshotDiff,
+  snapshotKeep,
+  snapshotList,
+  snapshotRollback,
+  snapshotShow,
+  snapshotUnkeep,
+} from './snapshots.ts'
 import { status } from './status.ts'
 import {
   adoptStep,
@@ -34,6 +43,7 @@ const all = [
   channelList,
   channelSeed,
   channelShow,
+  conf,
   decline,
   explain,
   hold,
@@ -43,9 +53,11 @@ const all = [
   pins,
   promote,
   snapshotDiff,
+  snapshotKeep,
   snapshotList,
   snapshotRollback,
   snapshotShow,
+  snapshotUnkeep,
   sources,
   status,
   unhold,
@@ -62,6 +74,7 @@ const innerSteps = [
   publishContentsStep,
   rollbackStep,
   settleStep,
+  signSnapshotStep,
   upkeepStep,
 ] as unknown as readonly AnyStep[]
 

@@ -1,4 +1,4 @@
-// `uus snapshot list | show | diff | rollback`.
+// `uus snapshot list | show | diff | keep | unkeep | rollback`.
 import { z } from 'zod'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
@@ -9,7 +9,7 @@ import { rollBack } from '../repo/rollback.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
 import { action, type Listing, listing, type Outcome, readStep, step, stepAction } from './action.ts'
 import { findAnyChannel } from './channels.ts'
-import { reason } from './shared.ts'
+import { isoOrNull, reason } from './shared.ts'
 
 export interface SnapshotEntry {
   readonly channel: string
@@ -23,6 +23,10 @@ export interface SnapshotEntry {
   readonly isCurrent: boolean
   /** The snapshot that a rollback went back to. */
   readonly restores: string | null
+  /** Pinned: never collected. */
+  readonly isKept: boolean
+  /** When its files were collected; from then on it can be looked at, but not served. */
+  readonly collectedAt: string | null
 }
 
 function describe(repo: Repo, channel: Channel, snapshot: Snapshot): SnapshotEntry {
@@ -38,6 +42,8 @@ function describe(repo: Repo, channel: Channel, snapshot: Snapshot): SnapshotEnt
     left: snapshot.left,
     isCurrent: channels.head(channel.id)?.revision === snapshot.revision,
     restores: snapshot.restores === null ? null : channels.snapshotOfRevision(snapshot.restores)!.id,
+    isKept: snapshot.keptAt !== null,
+    collectedAt: isoOrNull(snapshot.collectedAt),
   }
 }
 
@@ -123,6 +129,56 @@ const diffStep = readStep<z.output<typeof diffInput>, SnapshotDiffResult>(
 export const snapshotDiff = stepAction(
   { verb: 'snapshot diff', role: 'viewer', input: diffInput as z.ZodType<z.output<typeof diffInput>> },
   diffStep,
+)
+
+const keepInput = z.object({
+  channel: z.string(),
+  id: z.string(),
+  reason: reason.nullable().default(null),
+})
+
+export interface KeepResult extends Outcome {
+  readonly channel: string
+  readonly id: string
+  readonly isKept: boolean
+}
+
+function keepStep(isKept: boolean) {
+  const verb = isKept ? 'snapshot keep' : 'snapshot unkeep'
+  return step<z.output<typeof keepInput>, KeepResult>(verb, ({ repo }, order, call) => {
+    const { store, clock } = repo
+    const channel = findAnyChannel(repo, order.channel)
+    const snapshot = findSnapshot(repo, channel, order.id)
+    if (isKept && snapshot.collectedAt !== null) {
+      throw new UusError('GATE_REFUSED', `Snapshot ${snapshot.id} was collected: its files are gone`, {
+        hint: `"uus snapshot list ${channel.name}" shows those that are there`,
+      })
+    }
+    const result = { channel: channel.name, id: snapshot.id, isKept }
+    if ((snapshot.keptAt !== null) === isKept) return { status: 'nothing', ...result }
+    const at = clock.now()
+    store.db.write((tx) => {
+      store.channels.setKept(tx, snapshot.revision, isKept ? at : null)
+      store.audit.append(tx, {
+        at,
+        actor: call.actor,
+        action: verb,
+        subject: channel.name,
+        reason: order.reason,
+        details: { snapshot: snapshot.id },
+      })
+    })
+    return { status: 'done', ...result }
+  })
+}
+
+export const snapshotKeep = stepAction(
+  { verb: 'snapshot keep', role: 'admin', input: keepInput as z.ZodType<z.output<typeof keepInput>> },
+  keepStep(true),
+)
+export const snapshotUnkeep = stepAction(
+  { verb: 'snapshot unkeep', role: 'admin', input: keepInput as z.ZodType<z.output<typeof keepInput>> },
+  keepStep(false),
 )
 
 const rollbackInput = z.object({

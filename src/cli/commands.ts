@@ -187,11 +187,17 @@ export const topCommands: readonly ActionCommand[] = [
           choices: ['embedded', 'file'] as const,
           default: 'embedded',
           describe: 'file: for apt before 2.3.10',
+        })
+        .option('snapshot', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'Pin clients to this snapshot, or to the state at a time (YYYYMMDDTHHMMSSZ)',
         }),
     input: (values) => ({
       channel: values.channel,
       release: text(values.release),
       key: values.key,
+      snapshot: text(values.snapshot),
     }),
     render: render.renderText as Render,
   },
@@ -271,7 +277,7 @@ export const groups: Record<string, { describe: string; commands: readonly Actio
     ],
   },
   snapshot: {
-    describe: 'Snapshots: list, show, diff, rollback',
+    describe: 'Snapshots: list, show, diff, keep, unkeep, rollback',
     commands: [
       {
         command: 'list [channel]',
@@ -293,6 +299,23 @@ export const groups: Record<string, { describe: string; commands: readonly Actio
         verb: 'snapshot diff',
         input: (values) => ({ channel: values.channel, from: values.from, to: text(values.to) }),
         render: render.renderDiff as Render,
+      },
+      {
+        command: 'keep <channel> <id>',
+        describe: 'Pin a snapshot: its files are never collected',
+        verb: 'snapshot keep',
+        examples: [['uus snapshot keep approved 20261123T170547Z --reason "audited"', '']],
+        options: withReason,
+        input: (values) => ({ channel: values.channel, id: values.id, reason: text(values.reason) }),
+        render: render.renderKeep as Render,
+      },
+      {
+        command: 'unkeep <channel> <id>',
+        describe: 'Unpin a snapshot',
+        verb: 'snapshot unkeep',
+        options: withReason,
+        input: (values) => ({ channel: values.channel, id: values.id, reason: text(values.reason) }),
+        render: render.renderKeep as Render,
       },
       {
         command: 'rollback <channel> <id>',

@@ -14,6 +14,7 @@ import type { KeyEntry, KeyExport } from '../actions/keys.ts'
 import type { PendingEntry, PendingResult } from '../actions/pending.ts'
 import type { PromoteResult } from '../actions/promote.ts'
 import type {
+  KeepResult,
   RollbackResult,
   SnapshotDetails,
   SnapshotDiffResult,
@@ -247,7 +248,7 @@ export function renderDecide(result: DecideResult, out: Output): void {
 export function renderSnapshots(items: readonly SnapshotEntry[], out: Output): void {
   if (items.length === 0) out.line('There is no snapshot yet. Run: uus update')
   out.table(
-    ['channel', 'snapshot', 'made', 'kind', 'in', 'out', 'reason'],
+    ['channel', 'snapshot', 'made', 'kind', 'in', 'out', 'notes'],
     items.map((item) => [
       out.bold(item.channel),
       item.isCurrent ? out.style('green', item.id) : item.id,
@@ -255,7 +256,9 @@ export function renderSnapshots(items: readonly SnapshotEntry[], out: Output): v
       item.restores === null ? item.kind : `${item.kind} to ${item.restores}`,
       String(item.entered),
       String(item.left),
-      item.reason ?? '',
+      [item.isKept ? 'kept' : item.collectedAt === null ? '' : 'collected', item.reason ?? '']
+        .filter((part) => part !== '')
+        .join(': '),
     ]),
   )
 }
@@ -264,6 +267,11 @@ export function renderSnapshot(result: SnapshotDetails, out: Output): void {
   renderSnapshots([result], out)
   out.line()
   renderDifferences(result.items, out)
+}
+
+export function renderKeep(result: KeepResult, out: Output): void {
+  const kept = result.isKept ? 'kept: its files are never collected' : 'not kept any more'
+  out.line(`Snapshot ${result.id} of ${result.channel} is ${kept}.`)
 }
 
 export function renderRollback(result: RollbackResult, out: Output): void {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Enrolment } from '../actions/client-files.ts'
 import { type InitOrder, initConfig } from '../actions/init.ts'
-import { type Config, parseConfig, reachableUrl, readConfig } from '../config/config.ts'
+import { type Config, parseConfig, reachableUrl, readConfig, withBaseUrl } from '../config/config.ts'
 import { parseListen } from '../config/shape.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Event } from '../lib/events.ts'
@@ -66,7 +66,7 @@ function withFlags(config: Config, flags: ServeFlags): Config {
       hint: 'Use ADDRESS:PORT, like 0.0.0.0:8080',
     })
   }
-  return { ...config, listen, baseUrl: flags.baseUrl?.replace(/\/+$/, '') ?? config.baseUrl }
+  return { ...withBaseUrl(config, flags.baseUrl ?? null), listen }
 }
 
 /** Progress is for people; everything else goes into the log. */

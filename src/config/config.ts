@@ -61,6 +61,8 @@ export interface Config {
   readonly listen: { readonly host: string; readonly port: number }
   /** Ends without a slash. */
   readonly baseUrl: string | null
+  /** Ends without a slash; null: clients are told that there are none. */
+  readonly snapshotsUrl: string | null
   readonly upstreamProxy: string | null
   readonly archives: readonly ArchiveConfig[]
   /** Parents before children. */
@@ -74,6 +76,14 @@ export function reachableUrl({ baseUrl, listen }: Config, port: number): string 
   const isAny = host === '0.0.0.0' || host === '::' || host === ''
   const name = isAny ? hostname() : host.includes(':') ? `[${host}]` : host
   return `http://${name}:${port}`
+}
+
+/** With the address that the command line gives, if it gives one. */
+export function withBaseUrl(config: Config, given: string | null): Config {
+  if (given === null) return config
+  const baseUrl = given.replace(/\/+$/, '')
+  const isOwnUrl = config.snapshotsUrl !== null && config.snapshotsUrl !== config.baseUrl
+  return { ...config, baseUrl, snapshotsUrl: isOwnUrl ? config.snapshotsUrl : baseUrl }
 }
 
 /** Reads and checks a configuration file; CONFIG_INVALID lists every problem. */
@@ -286,6 +296,7 @@ function build(raw: RawConfig, path: string): Config {
     dataFolder: locate(raw.data),
     listen: raw.listen,
     baseUrl: raw['base-url']?.replace(/\/+$/, '') ?? null,
+    snapshotsUrl: (raw['snapshots-url'] ?? raw['base-url'])?.replace(/\/+$/, '') ?? null,
     upstreamProxy: raw['upstream-proxy'] ?? null,
     archives: raw.archives.map((archive) => buildArchive(archive, raw, locate)),
     channels: buildChannels(raw.channels),

@@ -165,6 +165,8 @@ export const configShape = z.strictObject({
   listen: listen.default({ host: '0.0.0.0', port: 8080 }),
   /** How clients reach this server; goes into generated files. Default: as each client asked. */
   'base-url': httpUrl.optional(),
+  /** Where clients find snapshots by URL, if that is not the base-url. */
+  'snapshots-url': httpUrl.optional(),
   role: z.literal('master').default('master'),
   /** A proxy for all requests to upstream. */
   'upstream-proxy': httpUrl.optional(),

@@ -50,6 +50,15 @@ export function formatSnapshotId(ms: number): string {
   return formatIso(ms).replace(/[-:]/g, '')
 }
 
+/** `20261123T170547Z` → milliseconds; null if it is no such time. */
+export function parseSnapshotId(text: string): number | null {
+  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text)
+  if (match === null) return null
+  const [, year, month, day, hour, minute, second] = match
+  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
+  return Number.isNaN(ms) ? null : ms
+}
+
 /** `3h ago`, `in 2d 4h`, `just now`, relative to `now` (both in milliseconds). */
 export function formatRelative(ms: number, now: number): string {
   const seconds = (now - ms) / 1000

@@ -9,7 +9,7 @@ import type { Traffic } from '../lib/traffic.ts'
 import { BlobReader } from '../pool/blob-reader.ts'
 import type { FileReader } from '../pool/flight-reader.ts'
 import type { Outcome, PoolReader } from '../pool/pool.ts'
-import type { Published } from '../repo/published.ts'
+import type { Published, SignedFile } from '../repo/published.ts'
 import type { Blobs, OpenBlob } from '../store/blobs.ts'
 import type { PoolFile } from '../store/pool-files.ts'
 import type { Exchange } from './exchange.ts'
@@ -32,6 +32,8 @@ export interface ProxyContext {
   openPackage(place: Place, file: PoolFile): Promise<PoolReader>
   /** Clients may hold wrong bytes of this file: it is sent as a whole only. */
   isSuspect(sha256: Sha256): boolean
+  /** The signed file as it is now, renewed if need be. */
+  signedFile(file: SignedFile): Promise<{ readonly bytes: Buffer; readonly lastModified: number }>
   /** Told of failures that a client met. */
   onError(error: unknown, path: string): void
 }
@@ -70,6 +72,7 @@ class Handler {
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         respondText(request, response, 405, `${request.method} is not possible here`, ['Allow', 'GET, HEAD'])
       } else if (found.type === 'prepared') this.#answer(exchange, found)
+      else if (found.type === 'signed') void this.#answerSigned(exchange, found)
       else if (found.type === 'absent') respondText(request, response, 404, found.why)
       else notYet(exchange, found.channel)
     } catch (error) {
@@ -91,6 +94,19 @@ class Handler {
     const prepared = prepare(found, this.#context.traffic)
     this.#known.set(target, prepared)
     return prepared
+  }
+
+  async #answerSigned(
+    exchange: Exchange,
+    { place, file }: Extract<Resolved, { type: 'signed' }>,
+  ): Promise<void> {
+    try {
+      const signed = await this.#context.signedFile(file)
+      const found = { type: 'file', place, file: { type: 'bytes', ...signed } } as const
+      this.#answer(exchange, prepare(found, this.#context.traffic))
+    } catch (error) {
+      this.#fail(exchange, error)
+    }
   }
 
   #answer(exchange: Exchange, file: Prepared): void {
@@ -149,7 +165,7 @@ class Handler {
     const blob = await this.#context.files.open(sha256)
     if (blob !== null) return blob
     throw new UusError('DATA_UNUSABLE', `A published file is missing: ${place.path} (${sha256})`, {
-      hint: 'Publish anew: uus update',
+      hint: 'Make it again: uus fsck --repair',
     })
   }
 

@@ -10,6 +10,8 @@ export interface SourcesOptions {
   readonly release: string | null
   /** Ends without a slash. */
   readonly baseUrl: string
+  /** A snapshot's id: the entry then leads to that, for ever. Null: to what the channel shows. */
+  readonly snapshot: string | null
   /** All public keys of the channel, armored; null for apt before 2.3.10, which wants a keyring file. */
   readonly armoredKeys: string | null
 }
@@ -32,7 +34,7 @@ export function renderSources(channel: PublishedChannel, options: SourcesOptions
     const suites = archive.suites.filter((suite) => suite.release === release)
     const alikeBy = ({ components, hasSources }: PublishedSuite) => `${components.join(' ')} ${hasSources}`
     for (const alike of Map.groupBy(suites, alikeBy).values()) {
-      stanzas.push(renderStanza(channel, archive, alike, options.baseUrl, signedBy))
+      stanzas.push(renderStanza(channel, archive, alike, options, signedBy))
     }
   }
   return [renderHead(channel, release, options), ...stanzas].join('\n')
@@ -77,19 +79,42 @@ function renderStanza(
   channel: PublishedChannel,
   archive: PublishedArchive,
   suites: readonly PublishedSuite[],
-  baseUrl: string,
+  { baseUrl, snapshot }: SourcesOptions,
   signedBy: string,
 ): string {
+  const place = snapshot === null ? channel.name : `snapshots/${channel.name}/${snapshot}`
   const architectures = [...new Set(suites.flatMap((suite) => suite.architectures))]
   return [
     `Types: deb${suites[0]!.hasSources ? ' deb-src' : ''}\n`,
-    `URIs: ${baseUrl}/${channel.name}/${archive.name}\n`,
+    `URIs: ${baseUrl}/${place}/${archive.name}\n`,
     `Suites: ${suites.map((suite) => suite.name).join(' ')}\n`,
     suites[0]!.components.length === 0 ? '' : `Components: ${suites[0]!.components.join(' ')}\n`,
     // With several, the client's own architectures decide; with one, apt need not ask for its others.
     architectures.length === 1 ? `Architectures: ${architectures[0]}\n` : '',
     channel.validForSeconds === null ? '' : `Valid-Until-Max: ${channel.validForSeconds}\n`,
     `Signed-By:${signedBy}\n`,
+  ].join('')
+}
+
+/**
+ * Snippets for apt.conf.d: where this server's snapshots are (a slave's clients must not go to its master for them),
+ * and local archives for unattended-upgrades, which knows only the distribution's own.
+ */
+export function renderAptConf(channel: PublishedChannel, baseUrl: string): string {
+  const suites = [...channel.archives.values()].flatMap((archive) => archive.suites)
+  const origins = [...new Set(suites.flatMap((suite) => suite.origin ?? []))].sort()
+  const lines = origins.map(
+    (origin) =>
+      `Acquire::Snapshots::URI::Override::Origin::${origin} "${baseUrl}/snapshots/@PATH@/@SNAPSHOTID@/";\n`,
+  )
+  const local = [...channel.archives.values()].filter((archive) => archive.isLocal)
+  const patterns = local.flatMap((archive) =>
+    archive.suites.map((suite) => `  "origin=${suite.origin ?? ''},codename=${suite.codename ?? ''}";\n`),
+  )
+  return [
+    `// UUS channel ${channel.name}: for /etc/apt/apt.conf.d/\n`,
+    ...lines,
+    ...(patterns.length === 0 ? [] : ['Unattended-Upgrade::Origins-Pattern {\n', ...patterns, '};\n']),
   ].join('')
 }
 

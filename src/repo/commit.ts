@@ -10,15 +10,21 @@ import { formatSnapshotId } from '../lib/units.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Actor } from '../store/audit.ts'
 import type { Blobs, OpenBlob } from '../store/blobs.ts'
-import { type Channel, type Snapshot, type SnapshotKind, upstreamName } from '../store/channels.ts'
+import {
+  type Channel,
+  type NewSnapshot,
+  type Snapshot,
+  type SnapshotKind,
+  upstreamName,
+} from '../store/channels.ts'
 import type { Tx } from '../store/database.ts'
 import type { Envelope } from '../store/publications.ts'
 import type { Store } from '../store/store.ts'
 import { countChanges, type IndexChanges } from './changes.ts'
 import type { MadeContents } from './contents.ts'
 import { type DerivedIndex, deriveIndexes, goesWith } from './derive.ts'
-import type { ChannelOptions } from './options.ts'
-import { makeEnvelope, nextTime, releaseDates, snapshotTimes } from './publish/envelope.ts'
+import type { ChannelOptions, PublishSettings } from './options.ts'
+import { makeEnvelope, nextTime, releaseDates, snapshotsField, snapshotTimes } from './publish/envelope.ts'
 import { PublishSession, recordPacks } from './publish/pack.ts'
 import { type PreparedPublication, preparePublication } from './publish/publication.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -78,6 +84,7 @@ export class Committer {
   readonly #files: GeneratedStores
   readonly #keys: SigningKeys
   readonly #clock: Clock
+  readonly #settings: PublishSettings
   readonly #options: ReadonlyMap<string, ChannelOptions>
 
   constructor(
@@ -85,8 +92,10 @@ export class Committer {
     files: GeneratedStores,
     keys: SigningKeys,
     clock: Clock,
+    settings: PublishSettings,
     options: readonly ChannelOptions[],
   ) {
+    this.#settings = settings
     this.#store = store
     this.#files = files
     this.#keys = keys
@@ -102,7 +111,7 @@ export class Committer {
     const prepared = channel.name === upstreamName ? nothingPrepared : await this.#prepare(commit, session)
     const packs = await session.finish()
     const at = await nextTime(base?.at ?? null, this.#clock, snapshotTimes)
-    const snapshot: Omit<Snapshot, 'revision'> = {
+    const snapshot: NewSnapshot = {
       channelId: channel.id,
       id: formatSnapshotId(at),
       at,
@@ -127,7 +136,7 @@ export class Committer {
     })
     const { id, kind, entered, left } = snapshot
     emit({ type: 'snapshot', channel: channel.name, id, revision, kind, entered, left })
-    return { ...snapshot, revision }
+    return { ...snapshot, revision, keptAt: null, collectedAt: null }
   }
 
   /** For files that are made apart from a commit; the caller disposes it. */
@@ -231,6 +240,31 @@ export class Committer {
     return head === undefined ? [] : this.#store.publications.files(head.publicationId)
   }
 
+  /** Signs a publication for snapshot URLs, where nothing expires. */
+  async signSnapshot(channel: Channel, suiteId: number, publicationId: number): Promise<void> {
+    const body = this.#store.publications.body(publicationId)
+    const last = this.#store.publications.snapshotEnvelope(channel.id, publicationId)?.date ?? null
+    const { signer, signedBy } = await this.#keys.signerFor(channel.id, channel.name)
+    const envelope = await makeEnvelope({
+      body,
+      channelId: channel.id,
+      date: await nextTime(last, this.#clock, releaseDates),
+      validForSeconds: null,
+      snapshots: this.#snapshotsUrl(channel, suiteId),
+      signer,
+      signedBy,
+    })
+    this.#store.db.write((tx) => this.#store.publications.putSnapshotEnvelope(tx, publicationId, envelope))
+  }
+
+  #snapshotsUrl(channel: Channel, suiteId: number): string {
+    return snapshotsField(
+      this.#settings.snapshotsUrl,
+      channel.name,
+      this.#store.archives.suite(suiteId).archive,
+    )
+  }
+
   async #envelope(channel: Channel, suiteId: number, body: string): Promise<Envelope> {
     const { signer, signedBy } = await this.#keys.signerFor(channel.id, channel.name)
     return makeEnvelope({
@@ -238,6 +272,7 @@ export class Committer {
       channelId: channel.id,
       date: await nextTime(this.#store.publications.lastDate(channel.id, suiteId), this.#clock, releaseDates),
       validForSeconds: this.#validForSeconds(channel, suiteId),
+      snapshots: this.#snapshotsUrl(channel, suiteId),
       signer,
       signedBy,
     })

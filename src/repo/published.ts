@@ -2,28 +2,42 @@
 // Reads only the tables that serving needs.
 import { posix } from 'node:path'
 import { isInstallerComponent, isVariant, suiteFolder } from '../debian/index-kinds.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Sha256 } from '../lib/digest.ts'
+import { formatIso, parseSnapshotId } from '../lib/units.ts'
+import type { Suite } from '../store/archives.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
 import type { SigningKey } from '../store/keys.ts'
 import type { PoolFile } from '../store/pool-files.ts'
-import type { Head } from '../store/publications.ts'
+import type { Head, PublicationFile } from '../store/publications.ts'
 import type { Store } from '../store/store.ts'
 import type { ChannelOptions } from './options.ts'
 
-/** A generated file: in memory (what is signed), or a blob. */
-export type PublishedFile = { readonly lastModified: number } & (
-  | { readonly type: 'bytes'; readonly bytes: Buffer }
+/** A generated file: in memory (what is signed), a blob, or signed when it is asked for. */
+export type PublishedFile =
+  | { readonly type: 'bytes'; readonly lastModified: number; readonly bytes: Buffer }
   | {
       readonly type: 'blob'
+      readonly lastModified: number
       readonly sha256: Sha256
       readonly sizeBytes: number
       readonly isImmutable: boolean
     }
-)
+  | ({ readonly type: 'signed' } & SignedFile)
+
+/** One of the signed files around a publication, on a snapshot URL. */
+export interface SignedFile {
+  readonly channel: string
+  readonly suiteId: number
+  readonly publicationId: number
+  readonly name: 'InRelease' | 'Release' | 'Release.gpg'
+}
 
 export interface PublishedSuite {
   readonly name: string
   readonly release: string
+  readonly origin: string | null
+  readonly codename: string | null
   readonly components: readonly string[]
   /** Without variants, which no sources entry names; empty for a flat suite. */
   readonly architectures: readonly string[]
@@ -32,13 +46,31 @@ export interface PublishedSuite {
   readonly validUntil: number | null
 }
 
-export interface PublishedArchive {
+/** What is served below one archive of a channel, or of a snapshot. */
+export interface ServedArchive {
   readonly id: number
   readonly name: string
-  readonly suites: readonly PublishedSuite[]
   /** By path below the archive: `dists/…`. */
   readonly files: ReadonlyMap<string, PublishedFile>
 }
+
+export interface PublishedArchive extends ServedArchive {
+  readonly isLocal: boolean
+  readonly suites: readonly PublishedSuite[]
+}
+
+/** A snapshot as it is served by URL. */
+export interface ServedSnapshot {
+  readonly type: 'snapshot'
+  readonly id: string
+  readonly archives: ReadonlyMap<string, ServedArchive>
+  findPackage(archive: ServedArchive, path: string): PoolFile | null
+}
+
+export type FoundSnapshot =
+  | ServedSnapshot
+  /** Nothing is to be had for that time; a sentence that says why. */
+  | { readonly type: 'absent'; readonly why: string }
 
 export interface PublishedChannel {
   readonly id: number
@@ -56,7 +88,9 @@ export interface PublishedChannel {
 export interface Published {
   readonly channels: ReadonlyMap<string, PublishedChannel>
   /** A package file that a channel names so, now or in a retained snapshot. One indexed look-up. */
-  findPackage(channel: PublishedChannel, archive: PublishedArchive, path: string): PoolFile | null
+  findPackage(channel: PublishedChannel, archive: ServedArchive, path: string): PoolFile | null
+  /** The newest snapshot of a channel at or before a time (`YYYYMMDDTHHMMSSZ`). */
+  findSnapshot(channel: PublishedChannel, time: string): FoundSnapshot
 }
 
 /** The Last-Modified of whatever never changes under its name: the same on every server and for ever. */
@@ -64,26 +98,123 @@ export const immutableSince = Date.UTC(2000, 0, 1)
 
 /** How many snapshots are kept however old they are, the present one included. */
 const keptSnapshots = 3
+/** Snapshots that are remembered as they are served. */
+const knownSnapshots = 64
+// A commit that is under way has its time already, which nobody may have asked for before.
+const unsettledMs = 10_000
 
-export function loadPublished(store: Store, options: readonly ChannelOptions[], now: number): Published {
-  return store.db.read(() => {
-    const heads = store.publications.heads()
-    const channels = store.channels
-      .list()
-      .filter((channel) => channel.parentId !== null)
-      .map((channel) => loadChannel(store, channel, heads, options, now))
-    return {
-      channels: new Map(channels.map((channel) => [channel.name, channel])),
-      findPackage: (channel, archive, path) =>
-        store.poolFiles.find(channel.id, archive.id, path, channel.retainedSince),
+/** Makes Published values of the catalogue. Remembers what never changes between them. */
+export class PublishedLoader {
+  readonly #store: Store
+  readonly #options: readonly ChannelOptions[]
+  readonly #clock: Clock
+  #files = new Map<number, readonly PublicationFile[]>()
+
+  constructor(store: Store, options: readonly ChannelOptions[], clock: Clock) {
+    this.#store = store
+    this.#options = options
+    this.#clock = clock
+  }
+
+  load(): Published {
+    const store = this.#store
+    return store.db.read(() => {
+      const known = this.#files
+      this.#files = new Map()
+      const filesOf = (publicationId: number) => {
+        const files =
+          this.#files.get(publicationId) ??
+          known.get(publicationId) ??
+          store.publications.files(publicationId)
+        this.#files.set(publicationId, files)
+        return files
+      }
+      const now = this.#clock.now()
+      const heads = store.publications.heads()
+      const channels = store.channels
+        .list()
+        .filter((channel) => channel.parentId !== null)
+        .map((channel) => loadChannel(store, channel, heads, filesOf, this.#options, now))
+      const snapshots = new Snapshots(store, this.#clock)
+      return {
+        channels: new Map(channels.map((channel) => [channel.name, channel])),
+        findPackage: (channel, archive, path) =>
+          store.poolFiles.find(channel.id, archive.id, path, channel.retainedSince),
+        findSnapshot: (channel, time) => snapshots.find(channel, time),
+      }
+    })
+  }
+}
+
+type FilesOf = (publicationId: number) => readonly PublicationFile[]
+
+/** Snapshots by time, each worked out when it is first asked for. */
+class Snapshots {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #known = new Map<number, ServedSnapshot>()
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store
+    this.#clock = clock
+  }
+
+  find(channel: PublishedChannel, time: string): FoundSnapshot {
+    const { channels } = this.#store
+    const at = parseSnapshotId(time)
+    if (at === null) return { type: 'absent', why: `"${time}" is no time like 20261123T170547Z` }
+    const exact = channels.findSnapshot(channel.id, time)
+    if (exact === null && at > this.#clock.now() - unsettledMs)
+      return { type: 'absent', why: `What ${channel.name} will be at ${time} is not known yet` }
+    const snapshot = exact ?? channels.snapshotAt(channel.id, at)
+    if (snapshot === null)
+      return { type: 'absent', why: `Channel ${channel.name} has nothing as old as ${time}` }
+    if (snapshot.collectedAt !== null) {
+      const why = `Snapshot ${snapshot.id} of ${channel.name} was collected on ${formatIso(snapshot.collectedAt)}: its indexes are gone`
+      return { type: 'absent', why }
     }
-  })
+    const known = this.#known.get(snapshot.revision)
+    if (known !== undefined) return known
+    const served = this.#load(channel, snapshot)
+    this.#known.set(snapshot.revision, served)
+    const [oldest] = this.#known.keys()
+    if (this.#known.size > knownSnapshots && oldest !== undefined) this.#known.delete(oldest)
+    return served
+  }
+
+  #load(channel: PublishedChannel, { id, revision }: Snapshot): ServedSnapshot {
+    const store = this.#store
+    const suites = new Map(store.archives.suites().map((suite) => [suite.id, suite]))
+    const archives = new Map<string, { id: number; name: string; files: Map<string, PublishedFile> }>()
+    for (const { suiteId, publicationId } of store.publications.at(channel.id, revision)) {
+      const suite = suites.get(suiteId)!
+      const { archive: name, archiveId } = suite
+      const { files } = archives.get(name) ?? { files: new Map<string, PublishedFile>() }
+      archives.set(name, { id: archiveId, name, files })
+      const folder = suiteFolder(suite.name)
+      for (const file of store.publications.files(publicationId).filter((one) => one.isServed)) {
+        addFile(files, posix.join(folder, file.path), { ...file, lastModified: immutableSince })
+        addByHash(files, posix.join(folder, file.path), file)
+      }
+      for (const signed of ['InRelease', 'Release', 'Release.gpg'] as const) {
+        const file = { type: 'signed', channel: channel.name, suiteId, publicationId, name: signed } as const
+        files.set(posix.join(folder, signed), file)
+      }
+    }
+    return {
+      type: 'snapshot',
+      id,
+      archives,
+      findPackage: (archive, path) => store.poolFiles.findAt(channel.id, archive.id, path, revision),
+    }
+  }
 }
 
 function loadChannel(
   store: Store,
   channel: Channel,
   allHeads: readonly Head[],
+  filesOf: FilesOf,
   options: readonly ChannelOptions[],
   now: number,
 ): PublishedChannel {
@@ -96,7 +227,7 @@ function loadChannel(
     id: channel.id,
     name: channel.name,
     head: snapshots[0] ?? null,
-    archives: loadArchives(store, heads, retained),
+    archives: loadArchives(store, heads, retained, filesOf),
     retainedSince,
     validForSeconds: settings?.validForSeconds ?? null,
     keys: store.keys.list(channel.id).filter((key) => key.role !== 'retired'),
@@ -126,6 +257,7 @@ function loadArchives(
   store: Store,
   heads: readonly Head[],
   retained: readonly { suiteId: number; publicationId: number }[],
+  filesOf: FilesOf,
 ): Map<string, PublishedArchive> {
   const suites = new Map(store.archives.suites().map((suite) => [suite.id, suite]))
   const archives = new Map<string, ArchiveInTheMaking>()
@@ -134,24 +266,25 @@ function loadArchives(
     const archive: ArchiveInTheMaking = archives.get(suite.archive) ?? {
       id: suite.archiveId,
       name: suite.archive,
+      isLocal: suite.isLocal,
       suites: [],
       files: new Map(),
     }
     archives.set(suite.archive, archive)
     const folder = suiteFolder(suite.name)
     const plainPaths: string[] = []
-    for (const file of store.publications.files(head.publicationId)) {
+    for (const file of filesOf(head.publicationId)) {
       if (!file.isServed) plainPaths.push(file.path)
       else addFile(archive.files, posix.join(folder, file.path), { ...file, lastModified: head.date })
     }
     addSigned(archive.files, folder, head, store)
-    archive.suites.push(describeSuite(suite.name, suite.release!, head, plainPaths))
+    archive.suites.push(describeSuite(suite, head, plainPaths))
   }
   for (const { suiteId, publicationId } of retained) {
     const suite = suites.get(suiteId)!
     const archive = archives.get(suite.archive)
     if (archive === undefined) continue
-    for (const file of store.publications.files(publicationId)) {
+    for (const file of filesOf(publicationId)) {
       if (file.isServed) addByHash(archive.files, posix.join(suiteFolder(suite.name), file.path), file)
     }
   }
@@ -189,19 +322,16 @@ function addSigned(files: Map<string, PublishedFile>, folder: string, head: Head
 }
 
 /** `main/binary-amd64/Packages` says component and architecture; a flat suite has neither. */
-function describeSuite(
-  name: string,
-  release: string,
-  head: Head,
-  plainPaths: readonly string[],
-): PublishedSuite {
+function describeSuite(suite: Suite, head: Head, plainPaths: readonly string[]): PublishedSuite {
   const parts = plainPaths
     .map((path) => /^(.+)\/binary-([^/]+)\/Packages$/.exec(path))
     .filter((match) => match !== null && !isInstallerComponent(match[1]!) && match[2] !== 'all')
     .map((match) => match!)
   return {
-    name,
-    release,
+    name: suite.name,
+    release: suite.release!,
+    origin: suite.adopted?.identity.origin ?? null,
+    codename: suite.adopted?.identity.codename ?? null,
     components: [...new Set(parts.map(([, component]) => component!))],
     architectures: [...new Set(parts.map(([, , architecture]) => architecture!))].filter(
       (one) => !isVariant(one),

@@ -41,7 +41,7 @@ export class SigningKeys {
       const key = await makeSigningKey(channel, algorithm, now)
       await writeFileDurable(this.#disk, this.#pathOf(key.fingerprint), key.privateKey, 0o600)
       const { fingerprint, publicKey } = key
-      made.push({ fingerprint, role, algorithm, publicKey, madeAt: now })
+      made.push({ fingerprint, role, algorithm, publicKey, madeAt: now, changedAt: now })
     }
     return {
       record: (tx, channelId) =>
@@ -53,13 +53,13 @@ export class SigningKeys {
     }
   }
 
-  /** The signer of a channel's active key. SIGNING_KEY_MISSING names the file that is gone. */
+  /** The signer of a channel's active key, and of those that it replaces. SIGNING_KEY_MISSING names the file that is gone. */
   async signerFor(channelId: number, channel: string): Promise<ChannelSigner> {
-    const active = this.#keys.list(channelId).filter((key) => key.role === 'active')
-    const signedBy = active.map((key) => key.fingerprint).join(' ')
+    const signedBy = this.#keys.signers(channelId)
     const known = this.#signers.get(channelId)
     if (known?.signedBy === signedBy) return known
-    const armored = await Promise.all(active.map((key) => this.#read(key.fingerprint, channel)))
+    const fingerprints = signedBy.split(' ').filter((fingerprint) => fingerprint !== '')
+    const armored = await Promise.all(fingerprints.map((fingerprint) => this.#read(fingerprint, channel)))
     const made = { signer: await Signer.fromArmored(armored, channel), signedBy }
     this.#signers.set(channelId, made)
     return made

@@ -35,7 +35,13 @@ export interface Snapshot {
   readonly restores: number | null
   readonly entered: number
   readonly left: number
+  /** When a person pinned it; null if nobody did. */
+  readonly keptAt: number | null
+  /** When its files were collected; null while it is served. */
+  readonly collectedAt: number | null
 }
+
+export type NewSnapshot = Omit<Snapshot, 'revision' | 'keptAt' | 'collectedAt'>
 
 interface ChannelRow {
   id: number
@@ -56,6 +62,8 @@ interface SnapshotRow {
   restores: number | null
   entered: number
   left: number
+  kept_at: number | null
+  collected_at: number | null
 }
 
 export const upstreamName = 'upstream'
@@ -137,7 +145,7 @@ export class Channels {
   }
 
   /** Adds the next snapshot; its revision is the highest of all channels. */
-  addSnapshot(tx: Tx, snapshot: Omit<Snapshot, 'revision'>): number {
+  addSnapshot(tx: Tx, snapshot: NewSnapshot): number {
     const run = tx.run(
       `INSERT INTO snapshot (channel_id, id, at, kind, reason, restores, entered, left)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -151,6 +159,15 @@ export class Channels {
       snapshot.left,
     )
     return Number(run.lastInsertRowid)
+  }
+
+  /** Pins a snapshot, or (null) leaves it to be collected. */
+  setKept(tx: Tx, revision: number, at: number | null): void {
+    tx.run('UPDATE snapshot SET kept_at = ? WHERE revision = ?', at, revision)
+  }
+
+  setCollected(tx: Tx, revision: number, at: number): void {
+    tx.run('UPDATE snapshot SET collected_at = ? WHERE revision = ?', at, revision)
   }
 
   /** Has anything ever been adopted? */
@@ -223,5 +240,7 @@ function toSnapshot(row: SnapshotRow): Snapshot {
     restores: row.restores,
     entered: row.entered,
     left: row.left,
+    keptAt: row.kept_at,
+    collectedAt: row.collected_at,
   }
 }

@@ -1,7 +1,8 @@
 // The public side of the channels' signing keys; private parts are files that only the jobs process reads.
 import type { Database, Tx } from './database.ts'
 
-export type KeyRole = 'active' | 'standby' | 'retired'
+/** An active key signs, a retiring one beside it; clients have the standby key already. */
+export type KeyRole = 'active' | 'standby' | 'retiring' | 'retired'
 
 export interface SigningKey {
   /** 40 upper-case hex digits. */
@@ -12,6 +13,8 @@ export interface SigningKey {
   /** Armored. */
   readonly publicKey: string
   readonly madeAt: number
+  /** When it got its role. */
+  readonly changedAt: number
 }
 
 interface Row {
@@ -21,6 +24,7 @@ interface Row {
   algorithm: string
   public_key: string
   made_at: number
+  changed_at: number
 }
 
 export class Keys {
@@ -42,18 +46,31 @@ export class Keys {
         algorithm: row.algorithm,
         publicKey: row.public_key,
         madeAt: row.made_at,
+        changedAt: row.changed_at,
       }))
+  }
+
+  /** The fingerprints that sign a channel's files, the active one first, separated by blanks. */
+  signers(channelId: number): string {
+    const keys = this.list(channelId).filter((key) => key.role === 'active' || key.role === 'retiring')
+    return keys.map((key) => key.fingerprint).join(' ')
+  }
+
+  setRole(tx: Tx, fingerprint: string, role: KeyRole, at: number): void {
+    tx.run('UPDATE signing_key SET role = ?, changed_at = ? WHERE fingerprint = ?', role, at, fingerprint)
   }
 
   add(tx: Tx, key: SigningKey): void {
     tx.run(
-      `INSERT INTO signing_key (fingerprint, channel_id, role, algorithm, public_key, made_at) VALUES (?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO signing_key (fingerprint, channel_id, role, algorithm, public_key, made_at, changed_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
       key.fingerprint,
       key.channelId,
       key.role,
       key.algorithm,
       key.publicKey,
       key.madeAt,
+      key.changedAt,
     )
   }
 }

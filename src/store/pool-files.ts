@@ -1,10 +1,15 @@
 // Package files that a channel names: the flat table that serving reads.
-import { type Sha256, sha256FromBytes } from '../lib/digest.ts'
+import { type Sha256, sha256Bytes, sha256FromBytes } from '../lib/digest.ts'
 import type { Database, Tx } from './database.ts'
 
 export interface PoolFile {
   readonly sha256: Sha256
   readonly sizeBytes: number
+}
+
+interface FileRow {
+  sha256: Uint8Array
+  size_bytes: number
 }
 
 export interface PoolFileChange {
@@ -19,18 +24,47 @@ export class PoolFiles {
     this.#db = db
   }
 
+  /** The file that a channel named so at a revision. */
+  findAt(channelId: number, archiveId: number, path: string, revision: number): PoolFile | null {
+    return this.#found(
+      this.#db
+        .prepare<FileRow>(
+          `SELECT sha256, size_bytes FROM pool_file
+           WHERE channel_id = ? AND archive_id = ? AND path = ? AND since <= ? AND (until IS NULL OR until > ?)
+             AND NOT EXISTS (SELECT 1 FROM blocked_file WHERE blocked_file.sha256 = pool_file.sha256)`,
+        )
+        .get(channelId, archiveId, path, revision, revision),
+    )
+  }
+
+  #found(row: FileRow | undefined): PoolFile | null {
+    return row === undefined ? null : { sha256: sha256FromBytes(row.sha256), sizeBytes: row.size_bytes }
+  }
+
+  /** From now on the file is not served, whatever names it. */
+  block(tx: Tx, sha256: Sha256, at: number, reason: string): void {
+    tx.run(
+      'INSERT INTO blocked_file (sha256, at, reason) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+      sha256Bytes(sha256),
+      at,
+      reason,
+    )
+  }
+
   /**
    * The file that a channel names so: at present, or in a snapshot from `retainedSince` on. One indexed look-up.
    */
   find(channelId: number, archiveId: number, path: string, retainedSince: number): PoolFile | null {
-    const row = this.#db
-      .prepare<{ sha256: Uint8Array; size_bytes: number }>(
-        `SELECT sha256, size_bytes FROM pool_file
-         WHERE channel_id = ? AND archive_id = ? AND path = ? AND (until IS NULL OR until > ?)
-         ORDER BY since DESC LIMIT 1`,
-      )
-      .get(channelId, archiveId, path, retainedSince)
-    return row === undefined ? null : { sha256: sha256FromBytes(row.sha256), sizeBytes: row.size_bytes }
+    return this.#found(
+      this.#db
+        .prepare<FileRow>(
+          `SELECT sha256, size_bytes FROM pool_file
+           WHERE channel_id = ? AND archive_id = ? AND path = ? AND (until IS NULL OR until > ?)
+             AND NOT EXISTS (SELECT 1 FROM blocked_file WHERE blocked_file.sha256 = pool_file.sha256)
+           ORDER BY since DESC LIMIT 1`,
+        )
+        .get(channelId, archiveId, path, retainedSince),
+    )
   }
 
   /**

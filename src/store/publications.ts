@@ -39,6 +39,14 @@ interface FileRow {
   is_served: number
 }
 
+interface EnvelopeRow {
+  date: number
+  signed_by: string
+  in_release: Uint8Array
+  release: Uint8Array
+  release_gpg: Uint8Array
+}
+
 interface HeadRow {
   channel_id: number
   suite_id: number
@@ -131,6 +139,7 @@ export class Publications {
       envelope.release,
       envelope.releaseGpg,
     ).lastInsertRowid
+    this.#recordDate(tx, envelope.channelId, suiteId, envelope.date)
     tx.run(
       `INSERT INTO head (channel_id, suite_id, envelope_id) VALUES (?, ?, ?)
        ON CONFLICT (channel_id, suite_id) DO UPDATE SET envelope_id = excluded.envelope_id`,
@@ -173,15 +182,64 @@ export class Publications {
     }
   }
 
+  #recordDate(tx: Tx, channelId: number, suiteId: number, date: number): void {
+    tx.run(
+      `INSERT INTO last_date (channel_id, suite_id, date) VALUES (?, ?, ?)
+       ON CONFLICT (channel_id, suite_id) DO UPDATE SET date = max(date, excluded.date)`,
+      channelId,
+      suiteId,
+      date,
+    )
+  }
+
   /** The newest Date that a channel ever gave a suite; clients ignore an older one silently. */
   lastDate(channelId: number, suiteId: number): number | null {
     return (
       this.#db
-        .pluck<number | null>(
-          `SELECT max(envelope.date) FROM envelope JOIN publication ON publication.id = envelope.publication_id
-           WHERE envelope.channel_id = ? AND publication.suite_id = ?`,
-        )
+        .pluck<number>('SELECT date FROM last_date WHERE channel_id = ? AND suite_id = ?')
         .get(channelId, suiteId) ?? null
+    )
+  }
+
+  /** The publications that a channel had at a revision. */
+  at(channelId: number, revision: number): { suiteId: number; publicationId: number }[] {
+    return this.#db
+      .prepare<{ suiteId: number; publicationId: number }>(
+        `SELECT suite_id AS suiteId, publication_id AS publicationId FROM published
+         WHERE channel_id = ? AND since <= ? AND (until IS NULL OR until > ?)`,
+      )
+      .all(channelId, revision, revision)
+  }
+
+  /** The signed files around a publication on snapshot URLs; null if they were not made yet. */
+  snapshotEnvelope(channelId: number, publicationId: number): Omit<Envelope, 'validUntil'> | null {
+    const row = this.#db
+      .prepare<EnvelopeRow>('SELECT * FROM snapshot_envelope WHERE channel_id = ? AND publication_id = ?')
+      .get(channelId, publicationId)
+    return row === undefined
+      ? null
+      : {
+          channelId,
+          date: row.date,
+          signedBy: row.signed_by,
+          inRelease: Buffer.from(row.in_release),
+          release: Buffer.from(row.release),
+          releaseGpg: Buffer.from(row.release_gpg),
+        }
+  }
+
+  putSnapshotEnvelope(tx: Tx, publicationId: number, envelope: Omit<Envelope, 'validUntil'>): void {
+    tx.run(
+      `INSERT OR REPLACE INTO snapshot_envelope
+         (channel_id, publication_id, date, signed_by, in_release, release, release_gpg)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      envelope.channelId,
+      publicationId,
+      envelope.date,
+      envelope.signedBy,
+      envelope.inRelease,
+      envelope.release,
+      envelope.releaseGpg,
     )
   }
 

@@ -1,7 +1,7 @@
 // Everything over HTTP that is not an archive: enrolment files, keys, health. Express; renders actions.
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { type Call, parseInput, type ServerContext } from '../actions/action.ts'
-import { pins, publicKeysOf, publishedChannel, sources } from '../actions/client-files.ts'
+import { conf, pins, publicKeysOf, publishedChannel, sources } from '../actions/client-files.ts'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 
@@ -40,9 +40,10 @@ export function createApp(context: ServerContext, health: Health): express.Expre
   })
 
   app.get('/:file', async (request, response, next) => {
-    const [, name, kind] = /^(.+)\.(sources|pref)$/.exec(request.params.file) ?? []
+    const [, name, kind] = /^(.+)\.(sources|pref|conf)$/.exec(request.params.file) ?? []
     if (name === undefined) next()
     else if (kind === 'sources') await sendSources(context, name, request, response)
+    else if (kind === 'conf') await sendConf(context, name, request, response)
     else await sendPins(context, name, request, response)
   })
 
@@ -80,9 +81,24 @@ async function sendSources(
     channel: name,
     release: queryOf(request, 'release'),
     key: queryOf(request, 'key') ?? undefined,
-    baseUrl: context.config.baseUrl ?? `${request.protocol}://${hostOf(request)}`,
+    snapshot: queryOf(request, 'snapshot'),
+    baseUrl: baseUrlFor(context, request),
   })
   const { text } = await sources.run(context, input, anonymous)
+  response.type('text/plain').send(text)
+}
+
+async function sendConf(
+  context: ServerContext,
+  name: string,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const { text } = await conf.run(
+    context,
+    { channel: name, baseUrl: baseUrlFor(context, request) },
+    anonymous,
+  )
   response.type('text/plain').send(text)
 }
 
@@ -103,6 +119,11 @@ async function sendPins(
 function queryOf(request: Request, name: string): string | null {
   const value = request.query[name]
   return typeof value === 'string' ? value : null
+}
+
+/** As configured, else as the client asked. */
+function baseUrlFor(context: ServerContext, request: Request): string {
+  return context.config.baseUrl ?? `${request.protocol}://${hostOf(request)}`
 }
 
 /** The address that the client used; only what can be one, because it goes into a file. */

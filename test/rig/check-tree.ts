@@ -13,10 +13,11 @@ import { unxz } from '../../src/lib/xz.ts'
 import type { ChannelOptions } from '../../src/repo/options.ts'
 import { GeneratedFiles } from '../../src/repo/publish/assemble.ts'
 import {
-  loadPublished,
+  type Published,
   type PublishedArchive,
   type PublishedChannel,
   type PublishedFile,
+  PublishedLoader,
 } from '../../src/repo/published.ts'
 import { Blobs } from '../../src/store/blobs.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -37,7 +38,7 @@ export type Seen = Map<string, string[]>
 export async function checkTree(options: TreeOptions): Promise<Seen> {
   const { store, channels, now } = options
   const files = new GeneratedFiles(store.texts, new Blobs(options.publishedFolder, new RealDisk()))
-  const published = loadPublished(store, channels, now)
+  const published = new PublishedLoader(store, channels, { now: () => now, sleep: async () => {} }).load()
   const seen: Seen = new Map()
   for (const channel of published.channels.values()) {
     for (const archive of channel.archives.values()) {
@@ -55,6 +56,7 @@ export async function checkTree(options: TreeOptions): Promise<Seen> {
 
 async function bytesOf(file: PublishedFile, files: GeneratedFiles, what: string): Promise<Buffer> {
   if (file.type === 'bytes') return file.bytes
+  assert.equal(file.type, 'blob', what)
   await using blob = await files.open(file.sha256)
   assert.ok(blob !== null, `${what} is published, but its file is missing`)
   assert.equal(blob.sizeBytes, file.sizeBytes, what)
@@ -125,7 +127,7 @@ function checkPackages(
   archive: PublishedArchive,
   suite: string,
   plainTexts: ReadonlyMap<string, Buffer>,
-  findPackage: ReturnType<typeof loadPublished>['findPackage'],
+  findPackage: Published['findPackage'],
 ): string[] {
   const names: string[] = []
   for (const index of store.archives.indexes()) {
@@ -167,7 +169,7 @@ function checkSources(
   archive: PublishedArchive,
   viewId: number,
   plain: Buffer,
-  findPackage: ReturnType<typeof loadPublished>['findPackage'],
+  findPackage: Published['findPackage'],
 ): void {
   const reader = new SourcesReader('Sources')
   const stanzas = [...reader.push(plain), ...reader.end()]

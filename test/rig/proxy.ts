@@ -21,6 +21,7 @@ export function publish(
       ['c', { ...channel, archives: new Map([['a', archive]]) }],
       ['empty', empty],
     ]),
+    findSnapshot: () => ({ type: 'absent', why: 'There are none here' }),
     findPackage: (_channel, _archive, path) => (Object.hasOwn(packages, path) ? packages[path]! : null),
   }
 }
@@ -50,6 +51,7 @@ export class ProxyRig implements AsyncDisposable {
         traffic: this.traffic,
         memoryBytes: options.memoryBytes ?? 8 << 20,
         openPackage: ({ path }, file) => pool.open(file, path),
+        signedFile: () => Promise.reject(new Error('There are none here')),
         isSuspect: (sha256) => pool.pool.isSuspect(sha256),
         onError: (error) => void this.errors.push(error),
       },

@@ -12,8 +12,18 @@ export interface EnvelopeInput {
   readonly channelId: number
   readonly date: number
   readonly validForSeconds: number | null
+  /** The Release's `Snapshots`. */
+  readonly snapshots: string
   readonly signer: Signer
   readonly signedBy: string
+}
+
+/**
+ * Where apt finds snapshots of an archive: it puts the id in, and wants a slash at the end. Without the field, apt maps
+ * some Origins to public services, and walks around the channel.
+ */
+export function snapshotsField(url: string | null, channel: string, archive: string): string {
+  return url === null ? 'no' : `${url}/snapshots/${channel}/@SNAPSHOTID@/${archive}/`
 }
 
 /** Renders and signs. The signature bears the Release's own date, which is in the past. */
@@ -22,8 +32,7 @@ export async function makeEnvelope(input: EnvelopeInput): Promise<Envelope> {
   const text = renderRelease(input.body, {
     date: formatReleaseDate(input.date),
     validUntil: validUntil === null ? null : formatReleaseDate(validUntil),
-    // Until snapshots are served by URL; without the field apt maps Origin Ubuntu to a public service.
-    snapshots: 'no',
+    snapshots: input.snapshots,
   })
   const { inRelease, releaseGpg } = await input.signer.sign(text, input.date)
   return {
