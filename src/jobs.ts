@@ -75,15 +75,18 @@ export async function openJobs(
     await texts.prepare()
     const keys = new SigningKeys(paths.keys, disk, store.keys)
     const settings = { snapshotsUrl: config.snapshotsUrl }
+    const generated = { packs, texts }
     const repo: Repo = {
       store,
-      committer: new Committer(store, { packs, texts }, keys, clock, settings, config.channels),
+      committer: new Committer(store, generated, keys, clock, settings, config.channels),
       clock,
+      generated,
+      keys,
       settings,
       channels: config.channels,
       packages: new Blobs(paths.pool, disk),
     }
-    await configure(repo, keys, config.archives, actor)
+    await configure(repo, config.archives, actor)
     await republishOutdated(repo, actor, () => {})
     const archives = config.archives.map((archive) => upstreamArchive(archive, config))
     const adopter = new Adopter(repo, new Blobs(paths.incoming, disk, { transient: true }), archives)

@@ -701,6 +701,8 @@ test('no statement that runs in normal work scans a large table', async () => {
     const find = plans.find(({ sql }) => sql.includes('FROM pool_file') && sql.includes('LIMIT 1'))
     assert.deepEqual(find?.plan, [
       'SEARCH pool_file USING PRIMARY KEY (channel_id=? AND archive_id=? AND path=?)',
+      'CORRELATED SCALAR SUBQUERY 1',
+      'SEARCH blocked_file USING PRIMARY KEY (sha256=?)',
     ])
   })
 })

@@ -9,10 +9,10 @@ import { type Channel, upstreamName } from '../store/channels.ts'
 import type { Head } from '../store/publications.ts'
 import type { Store } from '../store/store.ts'
 import { goesWith } from './derive.ts'
+import { isMissing } from './fsck.ts'
 import type { ChannelOptions } from './options.ts'
 import { renderVersion } from './publish/publication.ts'
 import type { Repo } from './repo.ts'
-import type { SigningKeys } from './signing-keys.ts'
 
 /** What the catalogue needs to know of a configured archive. */
 export interface ArchiveOptions {
@@ -28,13 +28,12 @@ export interface ArchiveOptions {
 /** Idempotent; every difference leaves an audit row. What is there before anything was adopted seeds itself. */
 export async function configure(
   repo: Repo,
-  keys: SigningKeys,
   archives: readonly ArchiveOptions[],
   actor: Actor,
 ): Promise<void> {
   const isFirst = !repo.store.channels.hasSnapshots()
   configureArchives(repo, archives, isFirst, actor)
-  await configureChannels(repo, keys, isFirst, actor)
+  await configureChannels(repo, isFirst, actor)
 }
 
 function configureArchives(
@@ -108,13 +107,8 @@ function isWanted(archive: ArchiveOptions, { kind, component, architecture }: Su
   return ['all', 'any', ...archive.architectures].includes(architecture)
 }
 
-async function configureChannels(
-  repo: Repo,
-  keys: SigningKeys,
-  isFirst: boolean,
-  actor: Actor,
-): Promise<void> {
-  const { store, clock, channels } = repo
+async function configureChannels(repo: Repo, isFirst: boolean, actor: Actor): Promise<void> {
+  const { store, clock, channels, keys } = repo
   for (const options of channels) {
     const parent = store.channels.find(options.from)!
     const known = store.channels.find(options.name)
@@ -157,15 +151,22 @@ async function configureChannels(
   }
 }
 
-/** Publishes anew what was published in another form than it would be now: other packing, or other rendering. */
+/**
+ * Publishes anew what was published in another form than it would be now (other packing, or other rendering), and what
+ * parts are missing of.
+ */
 export async function republishOutdated(repo: Repo, actor: Actor, emit: Emit): Promise<void> {
   const { store } = repo
   const isOtherRendering = store.settings.get('render-version') !== renderVersion
   for (const channel of store.channels.list()) {
     const heads = store.publications.heads().filter((head) => head.channelId === channel.id)
     const options = repo.channels.find((one) => one.name === channel.name)
-    const outdated = heads.filter((head) => isOtherRendering || isOtherwisePacked(repo, head, options))
-    if (outdated.length > 0) await republish(repo, channel, outdated, isOtherRendering, actor, emit)
+    const missing = await filterAsync(heads, (head) => isMissing(repo, head.publicationId))
+    const outdated = heads.filter(
+      (head) => isOtherRendering || missing.includes(head) || isOtherwisePacked(repo, head, options),
+    )
+    const rendersAnew = isOtherRendering || missing.length > 0
+    if (outdated.length > 0) await republish(repo, channel, outdated, rendersAnew, actor, emit)
   }
   if (isOtherRendering) store.db.write((tx) => store.settings.set(tx, 'render-version', renderVersion))
 }
@@ -222,6 +223,12 @@ function isOtherwisePacked(repo: Repo, head: Head, options: ChannelOptions | und
   return forms.size !== options.compression.length || options.compression.some((form) => !forms.has(form))
 }
 
+async function filterAsync<T>(items: readonly T[], holds: (item: T) => Promise<boolean>): Promise<T[]> {
+  const kept: T[] = []
+  for (const item of items) if (await holds(item)) kept.push(item)
+  return kept
+}
+
 async function republish(
   repo: Repo,
   channel: Channel,
@@ -244,6 +251,9 @@ async function republish(
         action: 'publish anew',
         subject: channel.name,
         details: { compression: options?.compression ?? [], renderVersion },
+      },
+      alongside: (tx) => {
+        if (rendersAnew) for (const { suiteId } of heads) repo.store.archives.forgetWholeFiles(tx, suiteId)
       },
     },
     emit,

@@ -2,13 +2,17 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Store } from '../store/store.ts'
-import type { Committer } from './commit.ts'
+import type { Committer, GeneratedStores } from './commit.ts'
 import type { ChannelOptions, PublishSettings } from './options.ts'
+import type { SigningKeys } from './signing-keys.ts'
 
 export interface Repo {
   readonly store: Store
   readonly committer: Committer
+  /** The generated files. */
+  readonly generated: GeneratedStores
   readonly clock: Clock
+  readonly keys: SigningKeys
   readonly settings: PublishSettings
   /** The configured channels, parents before children. */
   readonly channels: readonly ChannelOptions[]

@@ -35,14 +35,9 @@ export class SigningKeys {
     algorithm: KeyAlgorithm,
     now: number,
   ): Promise<{ record: (tx: Tx, channelId: number) => SigningKey[] }> {
-    await this.#disk.makeFolder(this.#folder, 0o700)
     const made: Omit<SigningKey, 'channelId'>[] = []
-    for (const role of ['active', 'standby'] as const) {
-      const key = await makeSigningKey(channel, algorithm, now)
-      await writeFileDurable(this.#disk, this.#pathOf(key.fingerprint), key.privateKey, 0o600)
-      const { fingerprint, publicKey } = key
-      made.push({ fingerprint, role, algorithm, publicKey, madeAt: now, changedAt: now })
-    }
+    for (const role of ['active', 'standby'] as const)
+      made.push(await this.makeOne(channel, algorithm, role, now))
     return {
       record: (tx, channelId) =>
         made.map((key) => {
@@ -51,6 +46,25 @@ export class SigningKeys {
           return row
         }),
     }
+  }
+
+  /** One key, whose private file is durable when it resolves. */
+  async makeOne(
+    channel: string,
+    algorithm: KeyAlgorithm,
+    role: SigningKey['role'],
+    now: number,
+  ): Promise<Omit<SigningKey, 'channelId'>> {
+    await this.#disk.makeFolder(this.#folder, 0o700)
+    const key = await makeSigningKey(channel, algorithm, now)
+    await writeFileDurable(this.#disk, this.#pathOf(key.fingerprint), key.privateKey, 0o600)
+    const { fingerprint, publicKey } = key
+    return { fingerprint, role, algorithm, publicKey, madeAt: now, changedAt: now }
+  }
+
+  /** Removes a private key for good, after the transaction that retires it. */
+  async destroy(fingerprint: string): Promise<void> {
+    await this.#disk.remove(this.#pathOf(fingerprint))
   }
 
   /** The signer of a channel's active key, and of those that it replaces. SIGNING_KEY_MISSING names the file that is gone. */

@@ -311,6 +311,13 @@ export class Archives {
     )
   }
 
+  /** The whole files of a suite are fetched again, and what is cut from them is made again. */
+  forgetWholeFiles(tx: Tx, suiteId: number): void {
+    const indexes = "SELECT id FROM suite_index WHERE suite_id = ? AND kind IN ('icons', 'contents')"
+    tx.run(`UPDATE suite_index SET plain_digest = NULL WHERE id IN (${indexes})`, suiteId)
+    tx.run(`DELETE FROM contents_state WHERE index_id IN (${indexes})`, suiteId)
+  }
+
   recordIndexDigest(tx: Tx, indexId: number, plainDigest: string): void {
     tx.run('UPDATE suite_index SET plain_digest = ?, frozen_at = NULL WHERE id = ?', plainDigest, indexId)
   }

@@ -4,12 +4,14 @@ import type { Database, Tx } from './database.ts'
 /** An active key signs, a retiring one beside it; clients have the standby key already. */
 export type KeyRole = 'active' | 'standby' | 'retiring' | 'retired'
 
+export type KeyAlgorithm = 'ed25519' | 'rsa4096'
+
 export interface SigningKey {
   /** 40 upper-case hex digits. */
   readonly fingerprint: string
   readonly channelId: number
   readonly role: KeyRole
-  readonly algorithm: string
+  readonly algorithm: KeyAlgorithm
   /** Armored. */
   readonly publicKey: string
   readonly madeAt: number
@@ -21,7 +23,7 @@ interface Row {
   fingerprint: string
   channel_id: number
   role: KeyRole
-  algorithm: string
+  algorithm: KeyAlgorithm
   public_key: string
   made_at: number
   changed_at: number

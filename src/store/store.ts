@@ -7,6 +7,7 @@ import { Channels } from './channels.ts'
 import { Database } from './database.ts'
 import { Decisions } from './decisions.ts'
 import { Entries } from './entries.ts'
+import { Garbage } from './garbage.ts'
 import { Keys } from './keys.ts'
 import { PoolFiles } from './pool-files.ts'
 import { Publications } from './publications.ts'
@@ -23,6 +24,7 @@ export class Store implements Disposable {
   readonly views: Views
   readonly publications: Publications
   readonly entries: Entries
+  readonly garbage: Garbage
   readonly texts: Texts
   readonly poolFiles: PoolFiles
   readonly decisions: Decisions
@@ -39,6 +41,7 @@ export class Store implements Disposable {
     this.views = new Views(db)
     this.publications = new Publications(db)
     this.entries = new Entries(db)
+    this.garbage = new Garbage(db)
     this.texts = new Texts(db)
     this.poolFiles = new PoolFiles(db)
     this.decisions = new Decisions(db)

@@ -31,6 +31,7 @@ export interface PackedBlock {
 
 /** A block of a file, in its packed form. */
 export interface FileBlock extends PackedBlock {
+  readonly blockId: number
   /** Of the unpacked block. */
   readonly rawBytes: number
   readonly rawCrc32: number
@@ -40,6 +41,12 @@ export interface GeneratedFile {
   readonly sha256: Sha256
   readonly sizeBytes: number
   readonly encoder: string
+}
+
+export interface FileRecipe extends GeneratedFile {
+  readonly blocks: readonly FileBlock[]
+  /** How many there should be. */
+  readonly blockCount: number
 }
 
 interface BlockRow {
@@ -168,8 +175,13 @@ export class Texts {
     }
   }
 
-  /** A file and its blocks, in order; null if it is not known. */
-  file(sha256: Sha256): (GeneratedFile & { readonly blocks: readonly FileBlock[] }) | null {
+  /** Nothing is known any more of how a block is packed by an encoder. */
+  forgetPacked(tx: Tx, blockId: number, encoder: string): void {
+    tx.run('DELETE FROM packed_block WHERE block_id = ? AND encoder = ?', blockId, encoder)
+  }
+
+  /** A file and those of its blocks that lie somewhere, in order; null if it is not known. */
+  file(sha256: Sha256): FileRecipe | null {
     const digest = sha256Bytes(sha256)
     const found = this.#db
       .prepare<{ size_bytes: number; text_id: number; encoder: string }>(
@@ -178,15 +190,23 @@ export class Texts {
       .get(digest)
     if (found === undefined) return null
     const blocks = this.#db
-      .prepare<PackedRow & { raw_bytes: number; raw_crc32: number }>(
-        `SELECT packed_block.*, block.bytes AS raw_bytes, block.crc32 AS raw_crc32
+      .prepare<PackedRow & { block_id: number; raw_bytes: number; raw_crc32: number }>(
+        `SELECT packed_block.*, block.id AS block_id, block.bytes AS raw_bytes, block.crc32 AS raw_crc32
          FROM text_block CROSS JOIN block ON block.id = text_block.block_id
          CROSS JOIN packed_block ON packed_block.block_id = block.id AND packed_block.encoder = ?
          WHERE text_id = ? ORDER BY ordinal`,
       )
       .all(found.encoder, found.text_id)
-      .map((row) => ({ ...toPacked(row), rawBytes: row.raw_bytes, rawCrc32: row.raw_crc32 }))
-    return { sha256, sizeBytes: found.size_bytes, encoder: found.encoder, blocks }
+      .map((row) => ({
+        ...toPacked(row),
+        blockId: row.block_id,
+        rawBytes: row.raw_bytes,
+        rawCrc32: row.raw_crc32,
+      }))
+    const blockCount = this.#db
+      .pluck<number>('SELECT count(*) FROM text_block WHERE text_id = ?')
+      .get(found.text_id)!
+    return { sha256, sizeBytes: found.size_bytes, encoder: found.encoder, blocks, blockCount }
   }
 }
 

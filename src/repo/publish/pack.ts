@@ -67,6 +67,7 @@ export class PublishSession implements AsyncDisposable {
 
   #open(blobs: Blobs): Packs {
     return {
+      blobs,
       writer: this.#stack.use(new PackWriter(blobs)),
       reader: this.#stack.use(new PackReader(blobs)),
     }
@@ -77,7 +78,7 @@ export class PublishSession implements AsyncDisposable {
     pieces: Iterable<Piece<StoredBlock>> | AsyncIterable<Piece<StoredBlock>>,
     forms: readonly PackedForm[],
     formsOf: (kept: StoredBlock) => KnownForms,
-    { keepsText = true }: { keepsText?: boolean } = {},
+    { keepsText = true, trustsPacks = true }: PackOptions = {},
   ): Promise<PackedIndex> {
     const packers = encodersOf(forms).map((encoder) =>
       encoder === textEncoder
@@ -89,7 +90,12 @@ export class PublishSession implements AsyncDisposable {
       const raw = piece.type === 'rendered' ? piece.block.bytes : null
       const block = piece.type === 'kept' ? { ...piece.block, added: [] } : this.#measure(piece.block)
       blocks.push(block)
-      const known = piece.type === 'kept' ? formsOf(piece.block) : this.#knownForms(block, packers)
+      const known =
+        piece.type === 'kept'
+          ? formsOf(piece.block)
+          : trustsPacks
+            ? this.#knownForms(block, packers)
+            : nothingKnown
       for (const packer of packers) await packer.add(block, raw, known.get(packer.encoder.name) ?? null)
     }
     // One after the other: they write to the same packs.
@@ -108,6 +114,10 @@ export class PublishSession implements AsyncDisposable {
       ({ encoder: { name } }) => [name, this.#catalogue.packedBlock(id, name)] as const,
     )
     return new Map(known.filter((one): one is [string, PackedBlock] => one[1] !== null))
+  }
+
+  async hasPack(sha256: Sha256): Promise<boolean> {
+    return (await this.#packs.blobs.sizeOf(sha256)) !== null
   }
 
   /** A file that lies among the packs as it is. */
@@ -212,7 +222,17 @@ export function usableForms(
   }
 }
 
+export interface PackOptions {
+  /** False: the text is hashed, but not kept. */
+  readonly keepsText?: boolean
+  /** False: what is known to be packed is packed again all the same. */
+  readonly trustsPacks?: boolean
+}
+
+const nothingKnown: KnownForms = new Map()
+
 interface Packs {
+  readonly blobs: Blobs
   readonly writer: PackWriter
   readonly reader: PackReader
 }

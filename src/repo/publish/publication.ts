@@ -76,7 +76,8 @@ async function prepareIndex(index: SuiteIndex, input: PublicationInput): Promise
 /** An index that is passed on as upstream has it: in the form in which it was fetched. */
 async function prepareWhole(index: SuiteIndex, input: PublicationInput): Promise<PublicationFile[]> {
   const file = input.store.archives.upstreamFile(index.id)
-  if (file === null) return []
+  // What the disk lost is left out until it is fetched again.
+  if (file === null || !(await input.session.hasPack(file.sha256))) return []
   const path = indexPath(index)
   const { sha256, sizeBytes, plainBytes, compression } = file
   await input.session.addWhole(file)
@@ -90,10 +91,11 @@ async function prepareWhole(index: SuiteIndex, input: PublicationInput): Promise
 /** An index that is refreshed apart from snapshots: made just now, or as it is published. */
 function contentsFiles(
   index: SuiteIndex,
-  { contents, present }: PublicationInput,
+  { contents, present, rendersAnew }: PublicationInput,
 ): readonly PublicationFile[] {
   const made = contents.find(({ due }) => due.indexId === index.id)
   if (made !== undefined) return made.files
+  if (rendersAnew) return []
   const path = indexPath(index)
   return present.filter((file) => file.path === path || file.path.startsWith(`${path}.`))
 }
@@ -126,7 +128,8 @@ async function packIndex(
     return await session.pack(pieces, forms, (block) => known!(block)!)
   } catch (error) {
     if (!(error instanceof PackDamaged)) throw error
-    return session.pack(spliceBlocks<StoredBlock>([], [], entries, separator), forms, () => new Map())
+    const anew = spliceBlocks<StoredBlock>([], [], entries, separator)
+    return session.pack(anew, forms, () => new Map(), { trustsPacks: false })
   }
 }
 

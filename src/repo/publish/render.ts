@@ -33,13 +33,24 @@ export function entriesOf(store: Store, { kind, viewId, change }: IndexToRender)
   }
 }
 
+/** All entries as they were at a revision. */
+export function entriesAt(
+  store: Store,
+  kind: RecordKind,
+  viewId: number | null,
+  revision: number,
+): EntrySource {
+  return () => allEntries(store, kind, viewId, undefined, revision)
+}
+
 function* allEntries(
   store: Store,
   kind: RecordKind,
   viewId: number | null,
   change: ViewChange | undefined,
+  revision?: number,
 ): Generator<IndexEntry> {
-  const present = viewId === null ? [] : store.views.recordIds(viewId)
+  const present = viewId === null ? [] : store.views.recordIds(viewId, revision)
   const keys = inIndexOrder(store.records.sortKeys(afterChange(present, change)))
   for (let at = 0; at < keys.length; at += textsAtATime) {
     const some = keys.slice(at, at + textsAtATime)
