@@ -40,7 +40,7 @@ try {
   if (rows.includes('publish')) {
     print(await publishRow(server, makeGpgKey(folder), folder, Number(values.packages)))
   }
-  if (rows.includes('serve')) await serveRows(server, makeGpgKey(folder), folder, print)
+  if (rows.includes('serve')) await serveRows(server, folder, print)
   if (rows.includes('cold')) await coldRows(server, makeGpgKey(folder), folder, print)
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })
