@@ -32,6 +32,8 @@ export interface ProxyContext {
   openPackage(place: Place, file: PoolFile): Promise<PoolReader>
   /** Clients may hold wrong bytes of this file: it is sent as a whole only. */
   isSuspect(sha256: Sha256): boolean
+  /** Told of package files that are sent from here. */
+  onUsed(sha256: Sha256): void
   /** Told of failures that a client met. */
   onError(error: unknown, path: string): void
 }
@@ -188,8 +190,9 @@ class Handler {
     }
   }
 
-  #count(exchange: Exchange, { traffic }: Prepared, outcome: Outcome): void {
+  #count(exchange: Exchange, { traffic, source }: Prepared, outcome: Outcome): void {
     exchange.cache = outcome
+    if (source.type === 'package') this.#context.onUsed(source.sha256)
     if (outcome === 'hit') traffic.hits++
     else if (outcome === 'miss') traffic.misses++
     else traffic.joined++
