@@ -54,7 +54,7 @@ try {
     const { sections: changed } = await changeRows(server, makeGpgKey(folder), folder, sizes)
     for (const section of changed) print(section)
   }
-  if (rows.includes('serve')) await serveRows(server, makeGpgKey(folder), folder, print)
+  if (rows.includes('serve')) await serveRows(server, folder, print)
   if (rows.includes('cold')) await coldRows(server, makeGpgKey(folder), folder, print)
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })

@@ -201,16 +201,14 @@ export function makeGpgKey(folder: string): GpgKey {
   return { home, keyring, id }
 }
 
-/** Publishes stanzas as a signed suite. */
-export function writeSuite(
+/** Writes an index; the Release that names it. `more`: further lines of it. */
+export function writeIndex(
   server: WebServer,
-  key: GpgKey,
   archive: string,
   name: string,
   packages: Buffer,
-  /** Further lines of the Release. */
   more = '',
-): void {
+): string {
   const index = gzipSync(packages)
   const folder = 'main/binary-amd64'
   const line = (path: string, data: Buffer) =>
@@ -225,6 +223,18 @@ Components: main
 ${more}SHA256:
 ${line(`${folder}/Packages`, packages)}${line(`${folder}/Packages.gz`, index)}`
   server.write(`${archive}/dists/${name}/${folder}/Packages.gz`, index)
+  return release
+}
+
+/** Publishes stanzas as a signed suite. */
+export function writeSuite(
+  server: WebServer,
+  key: GpgKey,
+  archive: string,
+  name: string,
+  packages: Buffer,
+): void {
+  const release = writeIndex(server, archive, name, packages)
   const path = join(server.root, archive, 'dists', name, 'Release')
   writeFileSync(path, release)
   const options = [

@@ -1,10 +1,8 @@
 // The composition root of the server: which parts it has, and what each is given. Its other half is jobs.ts.
-import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   type Call,
   type JobsContext,
-  type JobsPort,
   type Outcome,
   parseInput,
   type ServerContext,
@@ -17,130 +15,24 @@ import { actions } from './actions/registry.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
-import { examineStep } from './actions/update.ts'
 import { type Programs, runCli } from './cli/cli.ts'
 import { invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
-import { type Config, reachableUrl } from './config/config.ts'
+import type { Config } from './config/config.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
-import { BufferPool } from './lib/buffers.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
-import { systemCode, type UpstreamError, UusError } from './lib/errors.ts'
+import { systemCode, UusError } from './lib/errors.ts'
 import type { Emit } from './lib/events.ts'
 import type { Log } from './lib/log.ts'
-import { Traffic } from './lib/traffic.ts'
-import { Turns } from './lib/turns.ts'
-import { Fetcher } from './pool/fetcher.ts'
-import { defaultLimits } from './pool/hosts.ts'
-import { Pool } from './pool/pool.ts'
+import { closeHttp, listenHttp } from './listen.ts'
+import { type NetworkSide, openNetworkSide } from './network.ts'
 import { createHandler } from './proxy/handler.ts'
-import { GeneratedFiles } from './repo/publish/assemble.ts'
-import { type Published, PublishedLoader } from './repo/published.ts'
 import type { Actor } from './store/audit.ts'
-import { Blobs } from './store/blobs.ts'
 import { takeLock } from './store/lock.ts'
-import { Partials } from './store/partials.ts'
-import { Store } from './store/store.ts'
-import { Gatherer } from './sync/upstream/gather.ts'
+import type { Store } from './store/store.ts'
 import { readVersion } from './version.ts'
 import { createApp } from './web/app.ts'
-
-export interface NetworkSide extends AsyncDisposable {
-  readonly context: ServerContext
-  readonly pool: Pool
-  readonly fetcher: Fetcher
-  /** For all answers that are under way. */
-  readonly buffers: BufferPool
-  readonly traffic: Traffic
-  readonly packages: Blobs
-  readonly generated: GeneratedFiles
-  readonly reader: Store
-  /** Takes over what was committed since. */
-  reload(): void
-}
-
-/** The half with the network: reads the catalogue, fetches, serves. The catalogue exists already. */
-async function openNetworkSide(
-  config: Config,
-  jobs: JobsPort,
-  disk: Disk,
-  clock: Clock,
-  log: Log,
-  port: () => number | null,
-): Promise<NetworkSide> {
-  const paths = dataPaths(config.dataFolder)
-  const reader = Store.openReader(paths.catalogue)
-  const packages = new Blobs(paths.pool, disk)
-  const incoming = new Blobs(paths.incoming, disk, { transient: true })
-  await packages.prepare()
-  await incoming.prepare()
-  await incoming.clear()
-  const partials = new Partials(paths.partial, packages, disk)
-  await partials.prepare()
-  const fetcher = new Fetcher(readVersion(), defaultLimits, clock)
-  const examineCall: Call = { actor: system, emit: () => {} }
-  const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
-  let published: Published | null = null
-  const loader = new PublishedLoader(reader, config.channels, clock)
-  const load = () => loader.load()
-  const buffers = new BufferPool(answerBytes)
-  const traffic = new Traffic()
-  const pool = new Pool({
-    blobs: packages,
-    partials,
-    buffers,
-    clock,
-    deadlineSeconds: defaultLimits.deadlineSeconds,
-    onBytes: (archive, bytes) => {
-      traffic.upstream(archive).fetchedBytes += bytes
-    },
-    onTrouble: (archive, error) => {
-      traffic.upstream(archive).troubles++
-      logTrouble(log, archive, error)
-    },
-  })
-  return {
-    context: {
-      config,
-      clock,
-      jobs,
-      gatherer,
-      suiteTurns: new Turns(),
-      published: () => {
-        published ??= load()
-        return published
-      },
-      baseUrl: () => reachableUrl(config, port() ?? config.listen.port),
-    },
-    pool,
-    fetcher,
-    buffers,
-    traffic,
-    packages,
-    generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
-    reader,
-    reload: () => {
-      published = load()
-    },
-    async [Symbol.asyncDispose]() {
-      await pool[Symbol.asyncDispose]()
-      fetcher[Symbol.dispose]()
-      reader[Symbol.dispose]()
-    },
-  }
-}
-
-/** What all answers that are under way may hold in memory. */
-const answerBytes = 64 << 20
-/** What may stay in memory of small files that are asked for often. */
-const memoryBytes = 64 << 20
-
-/** A host that is left alone was logged when it failed. */
-function logTrouble(log: Log, archive: string, error: UpstreamError): void {
-  if (error.code === 'UPSTREAM_RESTING') return
-  log('warn', error.message, { archive, code: error.code })
-}
 
 const lockWaitMs = 3000
 
@@ -242,7 +134,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   try {
     stack.use(takeLock(paths.lock, 'uus serve', lockWaitMs))
     let handle: ReturnType<typeof createHandler> | null = null
-    const http = await listen(config, (request, response) => {
+    const http = await listenHttp(config.listen, (request, response) => {
       if (handle !== null) handle(request, response)
       else
         response.writeHead(503, { 'Retry-After': '2', 'Content-Type': 'text/plain' }).end('UUS is starting\n')
@@ -271,9 +163,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         files: network.generated,
         buffers: network.buffers,
         traffic: network.traffic,
-        memoryBytes,
+        memoryBytes: config.cache.memoryBytes,
         openPackage: ({ archive, path }, file) =>
           network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
+        onUsed: (sha256) => network.room.used(sha256),
         isSuspect: (sha256) => network.pool.isSuspect(sha256),
         signedFile: (file) =>
           signedFile(file, {
@@ -285,8 +178,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
           }),
         onError: (error, path) => logFailure(log, error, path),
       },
-      createApp(context, { version: readVersion(), alarms: () => network.reader.alarms.list() }),
+      createApp(context, { version: readVersion(), alarms: () => network.alarms() }),
     )
+    network.room.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
       runAction(context, verb, input, call),
     )
@@ -313,26 +207,6 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   }
 }
 
-async function listen(config: Config, handle: Parameters<typeof createServer>[1]): Promise<Server> {
-  const { host, port } = config.listen
-  const server = createServer({ keepAliveTimeout: 65_000 }, handle)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
-      const why = systemCode(error) === 'EADDRINUSE' ? 'the port is in use' : error.message
-      reject(
-        new UusError('LISTEN_FAILED', `Cannot listen on ${host}:${port}: ${why}`, {
-          cause: error,
-          hint: `Stop what listens there ("ss -ltnp sport = :${port}" names it), or choose another port with --listen`,
-        }),
-      )
-    })
-    server.listen(port, host, () => resolve())
-  })
-  return server
-}
-
-const graceMs = 5000
-
 /** When upstream last showed all suites of an archive as we hold them; null if it never did. */
 function lastCheck(reader: Store, archive: string): number | null {
   const times = reader.archives
@@ -340,16 +214,6 @@ function lastCheck(reader: Store, archive: string): number | null {
     .filter((suite) => suite.archive === archive && suite.isConfigured)
     .map((suite) => (suite.failure === null ? suite.checkedAt : null))
   return times.includes(null) || times.length === 0 ? null : Math.min(...times.map((time) => time!))
-}
-
-/** Stops listening; answers that are under way may finish, for a while. */
-async function closeHttp(server: Server): Promise<void> {
-  if (!server.listening) return
-  const closed = new Promise((resolve) => server.close(resolve))
-  server.closeIdleConnections()
-  const timer = setTimeout(() => server.closeAllConnections(), graceMs)
-  await closed
-  clearTimeout(timer)
 }
 
 function logFailure(log: Log, error: unknown, path: string): void {

@@ -2,10 +2,13 @@
 // were filled before.
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { makeSigningKey, Signer } from '../../src/trust/signing.ts'
 import { hasProgram } from '../measure.ts'
 import { type Peer, startAptCacherNg, startNginx, startSquid, startUus } from '../peers.ts'
 import type { Table } from '../report.ts'
-import { type GpgKey, type WebServer, writeSuite } from '../upstream.ts'
+import { type WebServer, writeIndex } from '../upstream.ts'
 import { stanzaOf } from './files.ts'
 
 const runs = 3
@@ -51,7 +54,6 @@ interface Figures {
 
 export async function serveRows(
   server: WebServer,
-  key: GpgKey,
   folder: string,
   print: (table: Table) => void,
 ): Promise<void> {
@@ -61,22 +63,32 @@ export async function serveRows(
     server.write(path, body)
     return stanzaOf(path.replace('/serve/', ''), body)
   })
-  // As large as those of whole distributions.
-  const description = `Description: ${randomBytes(73_000).toString('hex')}\n`
-  writeSuite(server, key, 'serve', 'bench', Buffer.from(stanzas.join('\n')), description)
-  await using peers = await startPeers(folder, server, key)
+  const keyring = await writeLongSuite(server, folder, Buffer.from(stanzas.join('\n')))
+  await using peers = await startPeers(folder, server, keyring)
   for (const peer of peers.all) await warm(peer)
   for (const one of cases) print(await measureCase(one, peers.all))
   print(memoryTable(peers.all))
 }
 
-async function startPeers(folder: string, server: WebServer, key: GpgKey) {
+/** With an InRelease as large as those of whole distributions; gpg would cut so long a line. The keyring's path. */
+async function writeLongSuite(server: WebServer, folder: string, packages: Buffer): Promise<string> {
+  const description = `Description: ${randomBytes(74_000).toString('hex')}\n`
+  const release = writeIndex(server, 'serve', 'bench', packages, description)
+  const key = await makeSigningKey('bench', 'ed25519', Date.now() - 86_400_000)
+  const signer = await Signer.fromArmored([key.privateKey], 'bench')
+  const { inRelease: signed } = await signer.sign(release, Date.now() - 60_000)
+  server.write(inRelease, signed)
+  const keyring = join(folder, 'serve.asc')
+  writeFileSync(keyring, key.publicKey)
+  return keyring
+}
+
+async function startPeers(folder: string, server: WebServer, keyring: string) {
   const stack = new AsyncDisposableStack()
   const archives = [{ name: 'bench', path: '/serve' }]
   const started: (Peer | null)[] = []
   try {
-    const uus = (name: string, more: string) =>
-      startUus(folder, server, key.keyring, archives, { name, more })
+    const uus = (name: string, more: string) => startUus(folder, server, keyring, archives, { name, more })
     started.push(stack.use(await uus('uus', '')))
     started.push(stack.use(await startNginx(folder, server, true)))
     started.push(stack.use(await startNginx(folder, server, false)))
@@ -98,7 +110,8 @@ async function warm(peer: Peer): Promise<void> {
   for (const path of [inRelease, small, large, inRelease, small, large]) {
     const answer = await fetch(`http://127.0.0.1:${peer.port}${peer.pathOf(path)}`)
     if (!answer.ok) throw new Error(`${peer.name}: ${path} answers ${answer.status}`)
-    await answer.arrayBuffer()
+    const { byteLength } = await answer.arrayBuffer()
+    if (path === inRelease && byteLength < 145_000) throw new Error(`${peer.name}: a short InRelease`)
   }
 }
 

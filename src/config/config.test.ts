@@ -47,7 +47,7 @@ test('the example is a good configuration', () => {
 
 test('what is commented out in the example is good as well', () => {
   const uncommented = example.replace(
-    /^(\s*)# (- name: vendor|- \{uri| {2,}[a-z-]+: |upstream-proxy|ca:|client-)/gm,
+    /^(\s*)# (- name: vendor|- \{uri| {2,}[a-z.-]+: | {2,}- \{|upstream-proxy|ca:|client-|max-size|bandwidth|hosts|access-log)/gm,
     '$1$2',
   )
   const config = parseConfig(uncommented.replace('    - {uri', '    # - {uri'), '/etc/uus/config.yaml')
@@ -55,6 +55,16 @@ test('what is commented out in the example is good as well', () => {
   assert.equal(config.upstreamProxy, 'http://proxy.example.com:3128')
   assert.equal(config.archives[1]?.checksValidUntil, false)
   assert.equal(config.archives[1]?.releaseOf('stable'), 'noble')
+  assert.equal(config.cache.maxBytes, 200 * 2 ** 30)
+  assert.deepEqual(config.limits.bandwidth, {
+    windows: [{ from: 420, to: 1080, days: [1, 2, 3, 4, 5], bytesPerSecond: 5 << 20 }],
+    otherwise: null,
+  })
+  assert.deepEqual(config.limits.hostBandwidth.get('packages.vendor.example'), {
+    windows: [],
+    otherwise: 1 << 20,
+  })
+  assert.equal(config.accessLog, '/var/log/uus/access.log')
 })
 
 test('defaults, and paths relative to the file', () => {
@@ -69,6 +79,15 @@ test('defaults, and paths relative to the file', () => {
   assert.deepEqual(archive.keyFingerprints, ['4CB50190207B4758A3F73A796ED0E7B82643E131'])
   assert.equal(archive.refreshSeconds, 1800)
   assert.deepEqual(config.channels[0]?.compression, ['gz'])
+  assert.deepEqual(config.cache, { maxBytes: null, minFreeBytes: 512 << 20, memoryBytes: 64 << 20 })
+  assert.deepEqual(config.limits, {
+    connections: 8,
+    bandwidth: { windows: [], otherwise: null },
+    hostBandwidth: new Map(),
+    minBytesPerSecond: 1024,
+    deadlineSeconds: 21_600,
+  })
+  assert.equal(config.accessLog, null)
 })
 
 test('three mistakes are all shown, with their lines and what was meant', () => {
@@ -124,6 +143,26 @@ for (const [what, change, problem] of [
     'a circle of channels',
     ['{from: upstream}', '{from: testing}'],
     /channels.testing.from leads in a circle/,
+  ],
+  [
+    'an odd size',
+    ['data:', 'cache: {max-size: 5 apples}\ndata:'],
+    /cache.max-size must be a size like 200GiB/,
+  ],
+  [
+    'an odd rate',
+    ['data:', 'limits: {bandwidth: 5MiB}\ndata:'],
+    /limits.bandwidth must be a rate like 10MiB\/s, or unlimited/,
+  ],
+  [
+    'an odd time of day',
+    ['data:', 'limits: {bandwidth: [{from: "25:00", rate: 5MiB/s}]}\ndata:'],
+    /limits.bandwidth.0.from must be a time of day like 08:00/,
+  ],
+  [
+    'two rates for the rest of the day',
+    ['data:', 'limits: {bandwidth: [{rate: 5MiB/s}, {rate: 6MiB/s}]}\ndata:'],
+    /limits.bandwidth must have at most one rate without "from" and "to"/,
   ],
   ['an odd address to listen on', ['data:', 'listen: 8080\ndata:'], /listen/],
   [

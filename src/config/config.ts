@@ -54,6 +54,33 @@ export interface ChannelConfig {
   readonly keyAlgorithm: 'ed25519' | 'rsa4096'
 }
 
+/** A rate that may depend on the time of day (minutes since midnight, UTC). Null: no limit. */
+export interface RatePlan {
+  readonly windows: readonly {
+    readonly from: number
+    readonly to: number
+    /** 0 is Sunday. */
+    readonly days: readonly number[]
+    readonly bytesPerSecond: number | null
+  }[]
+  readonly otherwise: number | null
+}
+
+export interface CacheConfig {
+  /** Null: as much as the disk has. */
+  readonly maxBytes: number | null
+  readonly minFreeBytes: number
+  readonly memoryBytes: number
+}
+
+export interface LimitsConfig {
+  readonly connections: number
+  readonly bandwidth: RatePlan
+  readonly hostBandwidth: ReadonlyMap<string, RatePlan>
+  readonly minBytesPerSecond: number
+  readonly deadlineSeconds: number
+}
+
 export interface Config {
   /** The file it was read from. */
   readonly path: string
@@ -64,6 +91,10 @@ export interface Config {
   /** Ends without a slash; null: clients are told that there are none. */
   readonly snapshotsUrl: string | null
   readonly upstreamProxy: string | null
+  readonly cache: CacheConfig
+  readonly limits: LimitsConfig
+  /** A file's path, true for stdout; null: as the log's format has it. */
+  readonly accessLog: string | boolean | null
   readonly archives: readonly ArchiveConfig[]
   /** Parents before children. */
   readonly channels: readonly ChannelConfig[]
@@ -298,8 +329,26 @@ function build(raw: RawConfig, path: string): Config {
     baseUrl: raw['base-url']?.replace(/\/+$/, '') ?? null,
     snapshotsUrl: (raw['snapshots-url'] ?? raw['base-url'])?.replace(/\/+$/, '') ?? null,
     upstreamProxy: raw['upstream-proxy'] ?? null,
+    cache: {
+      maxBytes: raw.cache['max-size'] ?? null,
+      minFreeBytes: raw.cache['min-free'],
+      memoryBytes: raw.cache.memory,
+    },
+    limits: buildLimits(raw.limits),
+    accessLog:
+      typeof raw['access-log'] === 'string' ? locate(raw['access-log']) : (raw['access-log'] ?? null),
     archives: raw.archives.map((archive) => buildArchive(archive, raw, locate)),
     channels: buildChannels(raw.channels),
+  }
+}
+
+function buildLimits(raw: RawConfig['limits']): LimitsConfig {
+  return {
+    connections: raw.connections,
+    bandwidth: raw.bandwidth,
+    hostBandwidth: new Map(Object.entries(raw.hosts).map(([name, host]) => [name, host.bandwidth])),
+    minBytesPerSecond: raw['min-rate'],
+    deadlineSeconds: raw.deadline,
   }
 }
 

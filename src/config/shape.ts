@@ -1,7 +1,7 @@
 // The shape of config.yaml. Every field says here what it means; config.example.yaml shows them all in use.
 import { z } from 'zod'
 import { isArchitecture, isDistributionPath, isSuiteName } from '../debian/names.ts'
-import { parseDuration } from '../lib/units.ts'
+import { parseDuration, parseRate, parseSize, parseTimeOfDay } from '../lib/units.ts'
 
 const reservedNames: ReadonlySet<string> = new Set([
   'api',
@@ -41,6 +41,79 @@ const duration = (example: string) =>
     }
     return seconds
   })
+
+/** Text that `parse` understands; `what` says what it must be. */
+const parsedBy = (parse: (text: string) => number | null, what: string) =>
+  z.union([z.string(), z.number()]).transform((text, context) => {
+    const value = parse(String(text))
+    if (value !== null) return value
+    context.addIssue(`must be ${what}`)
+    return z.NEVER
+  })
+
+const size = (example: string) => parsedBy(parseSize, `a size like ${example}`)
+const timeOfDay = parsedBy(parseTimeOfDay, 'a time of day like 08:00')
+
+/** Bytes a second; null for no limit. */
+const rate = z.string().transform((text, context) => {
+  if (text === 'unlimited') return null
+  const bytes = parseRate(text)
+  if (bytes !== null && bytes > 0) return bytes
+  context.addIssue('must be a rate like 10MiB/s, or unlimited')
+  return z.NEVER
+})
+
+const dayNames = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const
+
+/** A rate for all times, or one that depends on the time of day (UTC). */
+const bandwidth = z.union([
+  rate.transform((otherwise) => ({ windows: [], otherwise })),
+  z
+    .array(
+      z.strictObject({
+        from: timeOfDay.optional(),
+        to: timeOfDay.optional(),
+        days: z
+          .array(z.enum(dayNames))
+          .nonempty()
+          .default([...dayNames]),
+        rate,
+      }),
+    )
+    .nonempty()
+    .transform((entries, context) => {
+      const windows = entries
+        .filter((entry) => entry.from !== undefined || entry.to !== undefined)
+        .map(({ from = 0, to = 24 * 60, days, rate: bytesPerSecond }) => {
+          return { from, to, days: days.map((day) => dayNames.indexOf(day)), bytesPerSecond }
+        })
+      const rest = entries.filter((entry) => entry.from === undefined && entry.to === undefined)
+      if (rest.length > 1) context.addIssue('must have at most one rate without "from" and "to"')
+      return { windows, otherwise: rest[0]?.rate ?? null }
+    }),
+])
+
+const cache = z.strictObject({
+  /** What package files may take; what was not used for the longest time goes first. Default: what the disk has. */
+  'max-size': size('200GiB').optional(),
+  /** What stays free of the disk that they are on. */
+  'min-free': size('5GiB').default(512 << 20),
+  /** Memory for small files that are asked for often. */
+  memory: size('64MiB').default(64 << 20),
+})
+
+const limits = z.strictObject({
+  /** At a time, to each upstream host. */
+  connections: z.int().min(1).max(100).default(8),
+  /** From each upstream host. */
+  bandwidth: bandwidth.prefault('unlimited'),
+  /** Hosts (with their port, where it is not the usual one) that have a rate of their own. */
+  hosts: z.record(z.string().min(1), z.strictObject({ bandwidth })).default({}),
+  /** What is slower is given up for the next address. */
+  'min-rate': parsedBy(parseRate, 'a rate like 1KiB/s').default(1024),
+  /** How long a package file may take in all. */
+  deadline: duration('6h').default(6 * 3600),
+})
 
 const oneOrMore = <T extends z.ZodType>(item: T) =>
   z.union([item, z.array(item).nonempty()]).transform((value) => (Array.isArray(value) ? value : [value]))
@@ -171,6 +244,12 @@ export const configShape = z.strictObject({
   /** A proxy for all requests to upstream. */
   'upstream-proxy': httpUrl.optional(),
   ...tls,
+  /** Where package files are kept once they were fetched. */
+  cache: cache.prefault({}),
+  /** How upstream servers are asked for package files. */
+  limits: limits.prefault({}),
+  /** One JSON line for each answer: to stdout (true), to a file, or not at all. Default: with `--log json`. */
+  'access-log': z.union([z.boolean(), z.string().min(1)]).optional(),
   archives: z.array(upstreamArchive).min(1, 'must name an archive'),
   channels: z.record(name, channel).refine((all) => Object.keys(all).length > 0, 'must name a channel'),
 })

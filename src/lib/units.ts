@@ -30,6 +30,41 @@ export function formatDuration(seconds: number): string {
   return parts.join(' ') || '0s'
 }
 
+const sizeUnits: Record<string, number> = {
+  B: 1,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+}
+
+/** `10GiB`, `1.5GB`, `0` → bytes; null if it is not a size. */
+export function parseSize(text: string): number | null {
+  if (text === '0') return 0
+  const [, count, unit] = /^(\d+(?:\.\d+)?) ?([kMGTKi]{0,2}B)$/.exec(text) ?? []
+  const scale = sizeUnits[unit ?? '']
+  if (scale === undefined) return null
+  const bytes = Math.round(Number(count) * scale)
+  return Number.isSafeInteger(bytes) ? bytes : null
+}
+
+/** `10MiB/s` → bytes a second; null if it is not a rate. */
+export function parseRate(text: string): number | null {
+  const [, size] = /^(.+)\/s$/.exec(text) ?? []
+  return size === undefined ? null : parseSize(size)
+}
+
+/** `08:30` → minutes since midnight; `24:00` is the end of the day. Null if it is no time of day. */
+export function parseTimeOfDay(text: string): number | null {
+  const [, hours, minutes] = /^(\d\d):([0-5]\d)$/.exec(text) ?? []
+  const total = Number(hours) * 60 + Number(minutes)
+  return Number.isNaN(total) || total > 24 * 60 ? null : total
+}
+
 /** Bytes for a person: `12.1 MB`. */
 export function formatSize(bytes: number): string {
   let value = bytes

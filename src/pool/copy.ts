@@ -2,6 +2,7 @@
 // the head gets the very buffers that were hashed, who is behind reads the file.
 import type { BufferPool, Lease } from '../lib/buffers.ts'
 import { Hasher, type Sha256 } from '../lib/digest.ts'
+import { systemCode, UusError } from '../lib/errors.ts'
 import type { PartialFile } from '../store/partials.ts'
 
 /** Bytes for a client. To be released once they are sent, or not needed after all. */
@@ -116,7 +117,7 @@ export class Copy {
         this.#trim()
       }
     } catch (error) {
-      this.fail(error)
+      this.fail(explainDisk(error))
     } finally {
       this.#writing = null
     }
@@ -240,4 +241,14 @@ export class Copy {
     }
     return low
   }
+}
+
+/** A full disk is no fault of the program: it says so, with the next step. */
+export function explainDisk(error: unknown): unknown {
+  const code = systemCode(error instanceof UusError ? error.cause : error)
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
+  return new UusError('CACHE_FULL', 'The disk of the package files is full', {
+    cause: error,
+    hint: 'Free some space, or move "data" to a larger disk',
+  })
 }

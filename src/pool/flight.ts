@@ -6,7 +6,7 @@ import type { Sha256 } from '../lib/digest.ts'
 import { UpstreamError, UusError } from '../lib/errors.ts'
 import { formatDuration } from '../lib/units.ts'
 import type { PartialFile, Partials } from '../store/partials.ts'
-import { Copy, type CopyMemory } from './copy.ts'
+import { Copy, type CopyMemory, explainDisk } from './copy.ts'
 import type { Body, Part } from './fetcher.ts'
 import { FlightReader } from './flight-reader.ts'
 import { Itinerary } from './itinerary.ts'
@@ -41,8 +41,12 @@ export interface FlightContext {
   onBytes(archive: string, bytes: number): void
   /** An address failed, or sent something else than the file; the flight may go on with another. */
   onTrouble(archive: string, error: UpstreamError): void
+  /** Makes sure that there is room for a file; throws CACHE_FULL. */
+  reserve(bytes: number): Promise<Disposable>
   /** The file is here durably. */
   onLanded(file: WantedFile): void
+  /** The disk was full in the middle of a file. */
+  onFull(bytes: number): void
   /** Clients got bytes that turned out wrong: what they keep of them must not be completed. */
   onWrongBytes(file: WantedFile): void
 }
@@ -129,8 +133,14 @@ export class Flight {
   async #run(before: Promise<void>): Promise<void> {
     try {
       await before
+      using _room = await this.#context.reserve(this.file.sizeBytes)
       await this.#land()
-    } catch (error) {
+    } catch (thrown) {
+      const error = explainDisk(thrown)
+      // A refusal beforehand has no cause.
+      if (error instanceof UusError && error.code === 'CACHE_FULL' && error.cause !== undefined) {
+        this.#context.onFull(this.file.sizeBytes)
+      }
       this.#failure = error
       await this.#putAway(error)
       throw error
@@ -148,7 +158,8 @@ export class Flight {
       await this.#open()
       while (!(await this.#isWhole())) await this.#goOn(signal)
     } catch (error) {
-      throw signal.aborted ? this.#reasonOf(signal) : error
+      // What is wrong with the copy counts, also if nobody waits for it any more.
+      throw this.#copy?.failure ?? (signal.aborted ? this.#reasonOf(signal) : error)
     }
     await this.#partial!.land()
     this.#context.onLanded(this.file)
@@ -249,7 +260,8 @@ export class Flight {
     const partial = this.#partial
     this.#partial = null
     if (partial === null) return
-    const isOurFault = !(error instanceof UusError) || error.code === 'DATA_UNUSABLE'
+    const ours = ['DATA_UNUSABLE', 'CACHE_FULL']
+    const isOurFault = !(error instanceof UusError) || ours.includes(error.code)
     const isKept = !isOurFault && !this.#isSpoilt && partial.sizeBytes > 0
     await (isKept ? partial.keep() : partial.discard())
   }

@@ -381,7 +381,7 @@ test('a disk that fails ends the fetch, keeps nothing, and the next one may succ
   const disk = new FullDisk()
   await using rig = await rigged({ disk })
   disk.isFull = true
-  await assert.rejects(whole(await rig.open(file, path)), { code: 'ENOSPC' })
+  await assert.rejects(whole(await rig.open(file, path)), { code: 'CACHE_FULL' })
   await rig.pool.idle()
   for await (const _entry of rig.partials.entries()) assert.fail('a partial file is kept')
   disk.isFull = false

@@ -8,6 +8,7 @@ import type { Partials } from '../store/partials.ts'
 import { BlobReader } from './blob-reader.ts'
 import { Flight, type Origin, type WantedFile } from './flight.ts'
 import type { FileReader, FlightReader } from './flight-reader.ts'
+import type { Room } from './room.ts'
 
 /** A package file that can be read. To be closed by who opened it. */
 export interface PoolReader extends FileReader {
@@ -30,6 +31,8 @@ export interface PoolOptions {
   readonly buffers: BufferPool
   readonly clock: Clock
   readonly deadlineSeconds: number
+  /** What keeps the disk bounded; without it nothing does. */
+  readonly room?: Pick<Room, 'reserve' | 'landed' | 'wasFull'>
   onBytes?(archive: string, bytes: number): void
   onTrouble?(archive: string, error: UpstreamError): void
 }
@@ -104,7 +107,7 @@ export class Pool implements AsyncDisposable {
   }
 
   get #flightContext() {
-    const { partials, buffers, clock, deadlineSeconds, onBytes, onTrouble } = this.#options
+    const { partials, buffers, clock, deadlineSeconds, room, onBytes, onTrouble } = this.#options
     return {
       partials,
       buffers,
@@ -119,9 +122,12 @@ export class Pool implements AsyncDisposable {
       },
       onBytes: onBytes ?? (() => {}),
       onTrouble: onTrouble ?? (() => {}),
-      onLanded: () => {
+      reserve: async (bytes: number) => (await room?.reserve(bytes)) ?? unbounded,
+      onLanded: ({ sha256, sizeBytes }: WantedFile) => {
         this.#landings++
+        room?.landed(sha256, sizeBytes)
       },
+      onFull: (bytes: number) => room?.wasFull(bytes),
       onWrongBytes: ({ sha256 }: WantedFile) => {
         this.#suspects.set(sha256, clock.now() + suspicionMs)
       },
@@ -134,6 +140,10 @@ export class Pool implements AsyncDisposable {
     const now = this.#options.clock.now()
     for (const [one, until] of this.#suspects) if (until <= now) this.#suspects.delete(one)
     return this.#suspects.has(sha256)
+  }
+
+  isFetching(sha256: Sha256): boolean {
+    return this.#flights.has(sha256)
   }
 
   /** How many files are being fetched, by archive. */
@@ -154,6 +164,8 @@ export class Pool implements AsyncDisposable {
     await this.idle()
   }
 }
+
+const unbounded: Disposable = { [Symbol.dispose]: () => {} }
 
 function opened(reader: FlightReader | BlobReader, outcome: Outcome): PoolReader {
   return {

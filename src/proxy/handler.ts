@@ -34,6 +34,8 @@ export interface ProxyContext {
   isSuspect(sha256: Sha256): boolean
   /** The signed file as it is now, renewed if need be. */
   signedFile(file: SignedFile): Promise<{ readonly bytes: Buffer; readonly lastModified: number }>
+  /** Told of package files that are sent from here. */
+  onUsed(sha256: Sha256): void
   /** Told of failures that a client met. */
   onError(error: unknown, path: string): void
 }
@@ -204,8 +206,9 @@ class Handler {
     }
   }
 
-  #count(exchange: Exchange, { traffic }: Prepared, outcome: Outcome): void {
+  #count(exchange: Exchange, { traffic, source }: Prepared, outcome: Outcome): void {
     exchange.cache = outcome
+    if (source.type === 'package') this.#context.onUsed(source.sha256)
     if (outcome === 'hit') traffic.hits++
     else if (outcome === 'miss') traffic.misses++
     else traffic.joined++

@@ -11,6 +11,7 @@ import type { Origin, WantedFile } from '../../src/pool/flight.ts'
 import type { FileReader } from '../../src/pool/flight-reader.ts'
 import { defaultLimits, type Limits } from '../../src/pool/hosts.ts'
 import { Pool, type PoolReader } from '../../src/pool/pool.ts'
+import { Room, type RoomOptions } from '../../src/pool/room.ts'
 import { Blobs } from '../../src/store/blobs.ts'
 import { Partials } from '../../src/store/partials.ts'
 import { FakeArchive } from './archive.ts'
@@ -21,6 +22,10 @@ export const direct = { proxy: null, ca: null, clientCertificate: null, clientKe
 export interface PoolRigOptions {
   readonly limits?: Partial<Limits>
   readonly disk?: Disk
+  /** Instead of a temporary folder of its own, which is removed in the end. */
+  readonly folder?: string
+  /** Bounds the disk. */
+  readonly room?: Partial<RoomOptions>
 }
 
 export class PoolRig implements AsyncDisposable {
@@ -31,21 +36,24 @@ export class PoolRig implements AsyncDisposable {
   readonly troubles: UpstreamError[] = []
   readonly #limits: Limits
   readonly #disk: Disk
+  readonly #options: PoolRigOptions
   fetchedBytes = 0
   fetcher!: Fetcher
   blobs!: Blobs
   partials!: Partials
   pool!: Pool
+  room: Room | null = null
 
   private constructor(archive: FakeArchive, folder: string, options: PoolRigOptions) {
     this.archive = archive
     this.folder = folder
     this.#limits = { ...defaultLimits, ...options.limits }
     this.#disk = options.disk ?? new RealDisk()
+    this.#options = options
   }
 
   static async open(options: PoolRigOptions = {}): Promise<PoolRig> {
-    const folder = mkdtempSync(join(tmpdir(), 'uus-pool-'))
+    const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'uus-pool-'))
     const rig = new PoolRig(await FakeArchive.start(), folder, options)
     await rig.#start()
     return rig
@@ -57,7 +65,9 @@ export class PoolRig implements AsyncDisposable {
     await this.blobs.prepare()
     await this.partials.prepare()
     this.fetcher = new Fetcher('test', this.#limits, this.clock)
+    this.room = this.#openRoom()
     this.pool = new Pool({
+      ...(this.room === null ? {} : { room: this.room }),
       blobs: this.blobs,
       partials: this.partials,
       buffers: this.buffers,
@@ -70,6 +80,24 @@ export class PoolRig implements AsyncDisposable {
     })
   }
 
+  #openRoom(): Room | null {
+    if (this.#options.room === undefined) return null
+    return new Room({
+      blobs: this.blobs,
+      partials: this.partials,
+      folder: this.folder,
+      maxBytes: null,
+      minFreeBytes: 0,
+      clock: this.clock,
+      protects: () => false,
+      isBusy: (sha256) => this.pool.isFetching(sha256),
+      onError: (error) => {
+        throw error
+      },
+      ...this.#options.room,
+    })
+  }
+
   /** As a new process on the same folder. */
   async restart(): Promise<void> {
     await this.#stop()
@@ -78,6 +106,7 @@ export class PoolRig implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     await this.pool[Symbol.asyncDispose]()
+    await this.room?.[Symbol.asyncDispose]()
     this.fetcher[Symbol.dispose]()
   }
 
@@ -98,7 +127,7 @@ export class PoolRig implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stop()
     await this.archive[Symbol.asyncDispose]()
-    rmSync(this.folder, { recursive: true, force: true })
+    if (this.#options.folder === undefined) rmSync(this.folder, { recursive: true, force: true })
   }
 }
 

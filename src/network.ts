@@ -1,0 +1,140 @@
+// The half of the composition with the network: what fetches and keeps package files, and what reads the catalogue.
+import type { Call, JobsPort, ServerContext } from './actions/action.ts'
+import { examineStep } from './actions/update.ts'
+import { type Config, reachableUrl } from './config/config.ts'
+import { dataPaths, system } from './jobs.ts'
+import { BufferPool } from './lib/buffers.ts'
+import type { Clock } from './lib/clock.ts'
+import type { Disk } from './lib/disk.ts'
+import { type UpstreamError, UusError } from './lib/errors.ts'
+import type { Log } from './lib/log.ts'
+import { Traffic } from './lib/traffic.ts'
+import { Turns } from './lib/turns.ts'
+import { Fetcher } from './pool/fetcher.ts'
+import { defaultLimits } from './pool/hosts.ts'
+import { Pool } from './pool/pool.ts'
+import { Room } from './pool/room.ts'
+import { GeneratedFiles } from './repo/publish/assemble.ts'
+import { type Published, PublishedLoader } from './repo/published.ts'
+import { Blobs } from './store/blobs.ts'
+import { Partials } from './store/partials.ts'
+import { Store } from './store/store.ts'
+import { Gatherer } from './sync/upstream/gather.ts'
+import { readVersion } from './version.ts'
+
+export interface NetworkSide extends AsyncDisposable {
+  readonly context: ServerContext
+  readonly pool: Pool
+  readonly room: Room
+  readonly fetcher: Fetcher
+  /** For all answers that are under way. */
+  readonly buffers: BufferPool
+  readonly traffic: Traffic
+  readonly packages: Blobs
+  readonly generated: GeneratedFiles
+  readonly reader: Store
+  /** Takes over what was committed since. */
+  reload(): void
+  /** What somebody should look at: what the catalogue says, and what only this process knows. */
+  alarms(): { readonly key: string; readonly message: string; readonly hint: string | null }[]
+}
+
+/** What all answers that are under way may hold in memory. */
+const answerBytes = 64 << 20
+
+/** Reads the catalogue, fetches, serves. The catalogue exists already. */
+export async function openNetworkSide(
+  config: Config,
+  jobs: JobsPort,
+  disk: Disk,
+  clock: Clock,
+  log: Log,
+  port: () => number | null,
+): Promise<NetworkSide> {
+  const paths = dataPaths(config.dataFolder)
+  const reader = Store.openReader(paths.catalogue)
+  const incoming = new Blobs(paths.incoming, disk, { transient: true })
+  await incoming.prepare()
+  await incoming.clear()
+  const fetcher = new Fetcher(readVersion(), { ...defaultLimits, ...config.limits }, clock)
+  const examineCall: Call = { actor: system, emit: () => {} }
+  const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
+  const cache = await openCache(config, disk, clock, log)
+  let published: Published | null = null
+  const loader = new PublishedLoader(reader, config.channels, clock)
+  const load = () => loader.load()
+  return {
+    ...cache,
+    context: {
+      config,
+      clock,
+      jobs,
+      gatherer,
+      suiteTurns: new Turns(),
+      published: () => {
+        published ??= load()
+        return published
+      },
+      baseUrl: () => reachableUrl(config, port() ?? config.listen.port),
+    },
+    fetcher,
+    generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
+    reader,
+    reload: () => {
+      published = load()
+    },
+    alarms: () => [...reader.alarms.list(), ...cache.room.alarms()],
+    async [Symbol.asyncDispose]() {
+      await cache.pool[Symbol.asyncDispose]()
+      await cache.room[Symbol.asyncDispose]()
+      fetcher[Symbol.dispose]()
+      reader[Symbol.dispose]()
+    },
+  }
+}
+
+/** Package files: what is here, what is fetched, and what has to make room. */
+async function openCache(config: Config, disk: Disk, clock: Clock, log: Log) {
+  const paths = dataPaths(config.dataFolder)
+  const packages = new Blobs(paths.pool, disk)
+  const partials = new Partials(paths.partial, packages, disk)
+  await packages.prepare()
+  await partials.prepare()
+  const buffers = new BufferPool(answerBytes)
+  const traffic = new Traffic()
+  const { maxBytes, minFreeBytes } = config.cache
+  const room: Room = new Room({
+    blobs: packages,
+    partials,
+    folder: paths.pool,
+    maxBytes,
+    minFreeBytes,
+    clock,
+    // Whatever upstream offers can be had again.
+    protects: () => false,
+    isBusy: (sha256) => pool.isFetching(sha256),
+    onError: (error) => log('error', UusError.from(error).message),
+  })
+  const pool = new Pool({
+    blobs: packages,
+    partials,
+    buffers,
+    clock,
+    deadlineSeconds: config.limits.deadlineSeconds,
+    room,
+    onBytes: (archive, bytes) => {
+      traffic.upstream(archive).fetchedBytes += bytes
+    },
+    onTrouble: (archive, error) => {
+      traffic.upstream(archive).troubles++
+      logTrouble(log, archive, error)
+    },
+  })
+  return { packages, buffers, traffic, room, pool }
+}
+
+/** A host that is left alone was logged when it failed. */
+function logTrouble(log: Log, archive: string, error: UpstreamError): void {
+  if (error.code === 'UPSTREAM_RESTING') return
+  log('warn', error.message, { archive, code: error.code })
+}
