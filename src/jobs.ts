@@ -33,6 +33,8 @@ export function dataPaths(dataFolder: string) {
     published: join(dataFolder, 'published'),
     texts: join(dataFolder, 'texts'),
     incoming: join(dataFolder, 'incoming'),
+    /** Damaged bytes, out of service. */
+    quarantine: join(dataFolder, 'quarantine'),
   }
 }
 

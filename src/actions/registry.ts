@@ -5,9 +5,19 @@ import { audit } from './audit.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
 import { conf, pins, sources } from './client-files.ts'
 import { approve, decline, hold, unhold } from './decide.ts'
-import { keyExport, keyList } from './keys.ts'
+import {
+  checkDatabaseStep,
+  checkGeneratedStep,
+  findPlacesStep,
+  fsck,
+  settleSuspectsStep,
+  verifyPackagesStep,
+} from './fsck.ts'
+import { gc } from './gc.ts'
+import { keyDrop, keyExport, keyList, keyRotate } from './keys.ts'
 import { explain, pending } from './pending.ts'
 import { promote } from './promote.ts'
+import { remove } from './remove.ts'
 import { signSnapshotStep } from './snapshot-envelopes.ts'
 import {
   rollbackStep,
@@ -46,12 +56,17 @@ const all = [
   conf,
   decline,
   explain,
+  fsck,
+  gc,
   hold,
+  keyDrop,
   keyExport,
   keyList,
+  keyRotate,
   pending,
   pins,
   promote,
+  remove,
   snapshotDiff,
   snapshotKeep,
   snapshotList,
@@ -68,14 +83,19 @@ export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => 
 
 const innerSteps = [
   adoptStep,
+  checkDatabaseStep,
+  checkGeneratedStep,
   examineStep,
   failureStep,
+  findPlacesStep,
   makeContentsStep,
   publishContentsStep,
   rollbackStep,
   settleStep,
+  settleSuspectsStep,
   signSnapshotStep,
   upkeepStep,
+  verifyPackagesStep,
 ] as unknown as readonly AnyStep[]
 
 export const steps: ReadonlyMap<string, AnyStep> = new Map(

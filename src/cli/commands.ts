@@ -202,6 +202,69 @@ export const topCommands: readonly ActionCommand[] = [
     render: render.renderText as Render,
   },
   {
+    command: 'remove <selector...>',
+    describe: 'Take source versions out of a channel, and bar them from it',
+    verb: 'remove',
+    examples: [
+      ['uus remove xz-utils=5.6.1-1 --channel testing --reason "backdoor"', ''],
+      [
+        'uus remove xz-utils=5.6.1-1 --channel approved --block --reason "backdoor"',
+        'a recall: nobody gets the files any more, from snapshots neither',
+      ],
+    ],
+    options: (command) =>
+      withReason(withRelease(command))
+        .demandOption('reason')
+        .option('channel', { type: 'string', requiresArg: true, demandOption: true, describe: 'From where' })
+        .option('block', {
+          type: 'boolean',
+          default: false,
+          describe: 'Serve the files no more at all, in retained snapshots neither',
+        })
+        .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would go, do nothing' })
+        .option('force', {
+          type: 'boolean',
+          default: false,
+          describe: 'Even if much goes, or something that systems need',
+        }),
+    input: (values) => ({
+      selectors: list(values.selector),
+      channel: values.channel,
+      releases: list(values.release),
+      block: values.block,
+      force: values.force,
+      dryRun: values.dryRun,
+      reason: values.reason,
+    }),
+    render: render.renderRemove as Render,
+  },
+  {
+    command: 'gc',
+    describe: 'Collect the files of snapshots that nobody needs any more (the server does it daily)',
+    verb: 'gc',
+    options: (command) =>
+      command.option('dry-run', {
+        type: 'boolean',
+        default: false,
+        describe: 'Only tell which snapshots would go',
+      }),
+    input: (values) => ({ dryRun: values.dryRun }),
+    render: render.renderGc as Render,
+  },
+  {
+    command: 'fsck',
+    describe: 'Prove that everything kept and published is what it should be',
+    verb: 'fsck',
+    options: (command) =>
+      command.option('repair', {
+        type: 'boolean',
+        default: false,
+        describe: 'Make damaged indexes again, fetch damaged package files anew',
+      }),
+    input: (values) => ({ repair: values.repair }),
+    render: render.renderFsck as Render,
+  },
+  {
     command: 'audit',
     describe: 'What was done, by whom, when and why',
     verb: 'audit',
@@ -361,7 +424,7 @@ export const groups: Record<string, { describe: string; commands: readonly Actio
     ],
   },
   key: {
-    describe: 'Signing keys: list, export',
+    describe: 'Signing keys: list, export, rotate, drop',
     commands: [
       {
         command: 'list',
@@ -376,6 +439,32 @@ export const groups: Record<string, { describe: string; commands: readonly Actio
         verb: 'key export',
         input: (values) => ({ channel: values.channel }),
         render: render.renderText as Render,
+      },
+      {
+        command: 'rotate <channel>',
+        describe: 'The standby key becomes active; the present one signs beside it until it is dropped',
+        verb: 'key rotate',
+        options: withReason,
+        input: (values) => ({ channel: values.channel, reason: text(values.reason) }),
+        render: render.renderKeyChange as Render,
+      },
+      {
+        command: 'drop <channel> <fingerprint>',
+        describe: 'Retire a key for good, when no client depends on it any more',
+        verb: 'key drop',
+        options: (command) =>
+          withReason(command).option('force', {
+            type: 'boolean',
+            default: false,
+            describe: 'All clients have the newer keys; needs --reason',
+          }),
+        input: (values) => ({
+          channel: values.channel,
+          fingerprint: values.fingerprint,
+          force: values.force,
+          reason: text(values.reason),
+        }),
+        render: render.renderKeyChange as Render,
       },
     ],
   },

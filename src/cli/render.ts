@@ -10,9 +10,12 @@ import type {
 } from '../actions/channels.ts'
 import type { SourcesResult } from '../actions/client-files.ts'
 import type { DecideResult } from '../actions/decide.ts'
-import type { KeyEntry, KeyExport } from '../actions/keys.ts'
+import type { FsckResult } from '../actions/fsck.ts'
+import type { GcResult } from '../actions/gc.ts'
+import type { KeyChangeResult, KeyEntry, KeyExport } from '../actions/keys.ts'
 import type { PendingEntry, PendingResult } from '../actions/pending.ts'
 import type { PromoteResult } from '../actions/promote.ts'
+import type { RemoveResult } from '../actions/remove.ts'
 import type {
   KeepResult,
   RollbackResult,
@@ -201,6 +204,8 @@ export function renderPromote(result: PromoteResult, out: Output): void {
     return
   }
   if (result.status === 'refused') {
+    for (const why of result.objections)
+      out.line(`${out.style('red', 'refused')} ${why}. If it is meant so: --force --reason "…"`)
     out.line('Nothing was promoted.')
     return
   }
@@ -224,6 +229,50 @@ export function renderPromote(result: PromoteResult, out: Output): void {
   } else {
     out.line(
       `${result.channel} has them since snapshot ${result.snapshot}: ${result.entered.length} packages in, ${result.left.length} out.`,
+    )
+  }
+}
+
+export function renderRemove(result: RemoveResult, out: Output): void {
+  for (const item of result.items)
+    out.line(`${out.bold(item.source)} ${item.version} (${item.release}): ${item.packages.join(', ')}`)
+  if (result.status === 'refused') {
+    for (const why of result.objections)
+      out.line(`${out.style('red', 'refused')} ${why}. If it is meant so: --force`)
+    out.line('Nothing was removed.')
+  } else if (result.isDryRun) {
+    out.line(`Would leave ${result.channel}. Nothing was done (--dry-run).`)
+  } else {
+    out.line(`Not in ${result.channel} any more since snapshot ${result.snapshot}, and declined there.`)
+    if (result.isBlocked) out.line('Nobody gets their files any more, from older snapshots neither.')
+    out.line('Machines that installed them keep them: apt removes and downgrades nothing by itself.')
+  }
+}
+
+export function renderGc(result: GcResult, out: Output): void {
+  for (const name of result.snapshots) out.line(name)
+  const snapshots = `${result.snapshots.length} snapshot${result.snapshots.length === 1 ? '' : 's'}`
+  if (result.isDryRun) out.line(`Would collect the files of ${snapshots}. Nothing was done (--dry-run).`)
+  else if (result.status === 'nothing') out.line('Nothing to collect.')
+  else out.line(`Collected ${snapshots}, ${result.files} files: ${formatSize(result.freedBytes)} freed.`)
+}
+
+export function renderFsck(result: FsckResult, out: Output): void {
+  for (const { what, why, isRepaired } of result.items)
+    out.line(`${isRepaired ? out.style('green', 'repaired') : out.style('red', 'damaged')} ${what}: ${why}`)
+  out.line(
+    `Looked at ${result.publications} publications and ${result.packages} package files (${formatSize(result.packageBytes)}).`,
+  )
+  if (result.items.length === 0) out.line(out.style('green', 'Everything is as it should be.'))
+  else if (result.status === 'failed') out.line('  → To mend what can be mended: uus fsck --repair')
+}
+
+export function renderKeyChange(result: KeyChangeResult, out: Output): void {
+  out.line(`${result.channel} is signed by ${result.active}; next in line is ${result.standby}.`)
+  for (const fingerprint of result.retiring) {
+    out.line(`${fingerprint} signs beside it, for clients that know no other yet.`)
+    out.line(
+      `  → When all have fetched /${result.channel}.sources anew: uus key drop ${result.channel} ${fingerprint} --force --reason "…"`,
     )
   }
 }
