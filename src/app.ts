@@ -16,22 +16,25 @@ import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
 import { type Programs, runCli } from './cli/cli.ts'
+import { runDoctor, runRestore } from './cli/local.ts'
 import { invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
 import type { Config } from './config/config.ts'
+import { examine } from './doctor.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
 import { systemCode, UusError } from './lib/errors.ts'
 import type { Emit } from './lib/events.ts'
 import type { Log } from './lib/log.ts'
+import { readVersion } from './lib/version.ts'
 import { closeHttp, listenHttp } from './listen.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
 import { createHandler } from './proxy/handler.ts'
+import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
 import { takeLock } from './store/lock.ts'
 import type { Store } from './store/store.ts'
-import { readVersion } from './version.ts'
 import { createApp } from './web/app.ts'
 
 const lockWaitMs = 3000
@@ -237,6 +240,11 @@ export function runMain(arguments_: readonly string[], program: string): Promise
     serve: (flags) =>
       runServe(terminal, flags, (config, configText, log, emit) =>
         serve({ config, configText, program, log, emit }),
+      ),
+    doctor: (flags) => runDoctor(terminal, flags, examine),
+    restore: (flags, file) =>
+      runRestore(terminal, flags, () =>
+        restore(file, flags.configPath, { ...invoker(process.env), via: 'cli' }),
       ),
   }
   return runCli(arguments_, terminal, programs, readVersion())

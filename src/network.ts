@@ -13,6 +13,7 @@ import { type UpstreamError, UusError } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
 import { Traffic } from './lib/traffic.ts'
 import { Turns } from './lib/turns.ts'
+import { readVersion } from './lib/version.ts'
 import { Fetcher } from './pool/fetcher.ts'
 import { defaultLimits } from './pool/hosts.ts'
 import { Pool } from './pool/pool.ts'
@@ -23,7 +24,6 @@ import { Blobs } from './store/blobs.ts'
 import { Partials } from './store/partials.ts'
 import { Store } from './store/store.ts'
 import { Gatherer } from './sync/upstream/gather.ts'
-import { readVersion } from './version.ts'
 
 export interface NetworkSide extends AsyncDisposable {
   readonly context: ServerContext

@@ -2,6 +2,7 @@
 import type { Action, Outcome, Step } from './action.ts'
 import { archiveDrop, archiveList } from './archives.ts'
 import { audit } from './audit.ts'
+import { backup } from './backup.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
 import { conf, pins, sources } from './client-files.ts'
 import { approve, decline, hold, unhold } from './decide.ts'
@@ -18,6 +19,7 @@ import { keyDrop, keyExport, keyList, keyRotate } from './keys.ts'
 import { explain, pending } from './pending.ts'
 import { promote } from './promote.ts'
 import { remove } from './remove.ts'
+import { resetDatesAction } from './reset-dates.ts'
 import { signSnapshotStep } from './snapshot-envelopes.ts'
 import {
   rollbackStep,
@@ -49,6 +51,7 @@ const all = [
   archiveDrop,
   archiveList,
   audit,
+  backup,
   channelDiff,
   channelList,
   channelSeed,
@@ -67,6 +70,7 @@ const all = [
   pins,
   promote,
   remove,
+  resetDatesAction,
   snapshotDiff,
   snapshotKeep,
   snapshotList,

@@ -10,9 +10,7 @@ import type {
 } from '../actions/channels.ts'
 import type { SourcesResult } from '../actions/client-files.ts'
 import type { DecideResult } from '../actions/decide.ts'
-import type { FsckResult } from '../actions/fsck.ts'
-import type { GcResult } from '../actions/gc.ts'
-import type { KeyChangeResult, KeyEntry, KeyExport } from '../actions/keys.ts'
+import type { KeyExport } from '../actions/keys.ts'
 import type { PendingEntry, PendingResult } from '../actions/pending.ts'
 import type { PromoteResult } from '../actions/promote.ts'
 import type { RemoveResult } from '../actions/remove.ts'
@@ -249,34 +247,6 @@ export function renderRemove(result: RemoveResult, out: Output): void {
   }
 }
 
-export function renderGc(result: GcResult, out: Output): void {
-  for (const name of result.snapshots) out.line(name)
-  const snapshots = `${result.snapshots.length} snapshot${result.snapshots.length === 1 ? '' : 's'}`
-  if (result.isDryRun) out.line(`Would collect the files of ${snapshots}. Nothing was done (--dry-run).`)
-  else if (result.status === 'nothing') out.line('Nothing to collect.')
-  else out.line(`Collected ${snapshots}, ${result.files} files: ${formatSize(result.freedBytes)} freed.`)
-}
-
-export function renderFsck(result: FsckResult, out: Output): void {
-  for (const { what, why, isRepaired } of result.items)
-    out.line(`${isRepaired ? out.style('green', 'repaired') : out.style('red', 'damaged')} ${what}: ${why}`)
-  out.line(
-    `Looked at ${result.publications} publications and ${result.packages} package files (${formatSize(result.packageBytes)}).`,
-  )
-  if (result.items.length === 0) out.line(out.style('green', 'Everything is as it should be.'))
-  else if (result.status === 'failed') out.line('  → To mend what can be mended: uus fsck --repair')
-}
-
-export function renderKeyChange(result: KeyChangeResult, out: Output): void {
-  out.line(`${result.channel} is signed by ${result.active}; next in line is ${result.standby}.`)
-  for (const fingerprint of result.retiring) {
-    out.line(`${fingerprint} signs beside it, for clients that know no other yet.`)
-    out.line(
-      `  → When all have fetched /${result.channel}.sources anew: uus key drop ${result.channel} ${fingerprint} --force --reason "…"`,
-    )
-  }
-}
-
 export function renderDecide(result: DecideResult, out: Output): void {
   if (result.status === 'nothing') {
     out.line('Nothing to change: it is so already, or nothing of that waits.')
@@ -358,19 +328,6 @@ export function renderAudit(items: readonly AuditItem[], out: Output): void {
       item.action,
       item.subject,
       item.reason ?? '',
-    ]),
-  )
-}
-
-export function renderKeys(items: readonly KeyEntry[], out: Output): void {
-  out.table(
-    ['channel', 'role', 'algorithm', 'fingerprint', 'made'],
-    items.map((item) => [
-      out.bold(item.channel),
-      item.role,
-      item.algorithm,
-      item.fingerprint,
-      out.time(item.madeAt),
     ]),
   )
 }

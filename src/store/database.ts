@@ -137,6 +137,11 @@ export class Database implements Disposable {
     return result
   }
 
+  /** Copies everything as it is at one moment to a new file, while others read and write. */
+  async backUp(path: string): Promise<void> {
+    await this.#sqlite.backup(path)
+  }
+
   /** What is wrong with the file itself; empty if nothing is. */
   check(): string[] {
     const rows = this.#sqlite.pragma('quick_check') as { quick_check: string }[]
