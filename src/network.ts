@@ -13,6 +13,7 @@ import { Turns } from './lib/turns.ts'
 import { Fetcher } from './pool/fetcher.ts'
 import { defaultLimits } from './pool/hosts.ts'
 import { Pool } from './pool/pool.ts'
+import { reportCache } from './pool/report.ts'
 import { Room } from './pool/room.ts'
 import { loadPublished, type Published } from './repo/published.ts'
 import { Blobs } from './store/blobs.ts'
@@ -71,6 +72,8 @@ export async function openNetworkSide(
         published ??= load()
         return published
       },
+      cache: () =>
+        cache.room.isStarted ? reportCache(cache.room, cache.pool, cache.traffic, fetcher.hosts) : null,
     },
     fetcher,
     generated: new Blobs(paths.published, disk),

@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Turns } from '../lib/turns.ts'
+import type { CacheReport } from '../pool/report.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
@@ -49,6 +50,8 @@ export interface ServerContext {
   readonly suiteTurns: Turns
   /** What is served at present. */
   published(): Published
+  /** The numbers of the package cache; null where no server runs. */
+  cache(): CacheReport | null
 }
 
 export type Role = 'viewer' | 'approver' | 'admin'

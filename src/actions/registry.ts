@@ -9,7 +9,7 @@ import { keyExport, keyList } from './keys.ts'
 import { explain, pending } from './pending.ts'
 import { promote } from './promote.ts'
 import { snapshotDiff, snapshotList, snapshotRollback, snapshotShow } from './snapshots.ts'
-import { alarmsStep, status } from './status.ts'
+import { alarmsStep, status, statusStep } from './status.ts'
 import { adoptStep, examineStep, failureStep, settleStep, update } from './update.ts'
 
 /** An action whose types are checked at its definition; here only its name matters. */
@@ -51,6 +51,7 @@ const innerSteps = [
   examineStep,
   failureStep,
   settleStep,
+  statusStep,
 ] as unknown as readonly AnyStep[]
 
 export const steps: ReadonlyMap<string, AnyStep> = new Map(

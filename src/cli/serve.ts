@@ -26,6 +26,7 @@ export interface ServerHandle extends AsyncDisposable {
   readonly settled: Promise<void>
   readonly config: Config
   enrolments(): Enrolment[]
+  reopenLogs(): void
 }
 
 export type StartServer = (
@@ -47,6 +48,7 @@ export async function runServe(terminal: Terminal, flags: ServeFlags, start: Sta
     const emit = flags.log === 'text' ? printer.emit : (event: Event) => logEvent(log, event)
     await using server = await start(config, readFileSync(flags.configPath, 'utf8'), log, emit)
     const stopped = nextSignal()
+    using _hangUp = typeof config.accessLog === 'string' ? onHangUp(() => server.reopenLogs()) : null
     log('info', `Serving on ${config.listen.host}:${server.port}`)
     void server.settled.then(() => {
       printer.end()
@@ -67,7 +69,12 @@ function withFlags(config: Config, flags: ServeFlags): Config {
       hint: 'Use ADDRESS:PORT, like 0.0.0.0:8080',
     })
   }
-  return { ...config, listen, baseUrl: flags.baseUrl?.replace(/\/+$/, '') ?? config.baseUrl }
+  return {
+    ...config,
+    listen,
+    baseUrl: flags.baseUrl?.replace(/\/+$/, '') ?? config.baseUrl,
+    accessLog: config.accessLog ?? flags.log === 'json',
+  }
 }
 
 /** Progress is for people; everything else goes into the log. */
@@ -81,6 +88,12 @@ function nextSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
   })
+}
+
+/** What logrotate sends. */
+function onHangUp(act: () => void): Disposable {
+  process.on('SIGHUP', act)
+  return { [Symbol.dispose]: () => void process.off('SIGHUP', act) }
 }
 
 function printClients(terminal: Terminal, server: ServerHandle): void {

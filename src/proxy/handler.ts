@@ -2,6 +2,7 @@
 // then; nothing here waits for the disk in the way, and nothing is written.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { LRUCache } from 'lru-cache'
+import type { AccessLog } from '../lib/access-log.ts'
 import type { BufferPool } from '../lib/buffers.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import { UpstreamError, UusError } from '../lib/errors.ts'
@@ -12,7 +13,7 @@ import type { Outcome, PoolReader } from '../pool/pool.ts'
 import type { Published } from '../repo/published.ts'
 import type { Blobs, OpenBlob } from '../store/blobs.ts'
 import type { PoolFile } from '../store/pool-files.ts'
-import type { Exchange } from './exchange.ts'
+import { type Exchange, record } from './exchange.ts'
 import { Memory } from './memory.ts'
 import { type Prepared, prepare } from './prepared.ts'
 import { type Place, type Resolved, resolve } from './resolve.ts'
@@ -34,6 +35,8 @@ export interface ProxyContext {
   isSuspect(sha256: Sha256): boolean
   /** Told of package files that are sent from here. */
   onUsed(sha256: Sha256): void
+  /** Told of every answer, other pages included. */
+  readonly accessLog?: Pick<AccessLog, 'write'> | null
   /** Told of failures that a client met. */
   onError(error: unknown, path: string): void
 }
@@ -43,8 +46,10 @@ export type NextHandler = (request: IncomingMessage, response: ServerResponse) =
 /** Answers what is below a channel's URL; hands everything else to `next`. */
 export function createHandler(context: ProxyContext, next: NextHandler) {
   const handler = new Handler(context)
+  const { accessLog = null } = context
   return (request: IncomingMessage, response: ServerResponse): void => {
     const exchange: Exchange = { request, response, cache: null, sentBytes: 0 }
+    if (accessLog !== null) record(exchange, accessLog)
     if (!handler.handle(exchange)) next(request, response)
   }
 }
