@@ -430,6 +430,7 @@ test('metrics, status and access log tell the same', async () => {
     ],
   )
   assert.ok(brief.some(([, path, status]) => path === '/testing/test/nothing' && status === 404))
+  assert.ok(brief.every(([, , status, bytes]) => status === 304 || (bytes as number) > 0))
   assert.ok(
     brief.some(
       ([, path, status, bytes]) => path === '/testing.sources' && status === 200 && (bytes as number) > 100,

@@ -43,7 +43,7 @@ const windowBytes = 2 << 20
 const leastWindow = 256 << 10
 /** What may wait for the disk: of one flight, and of all together. More, and upstream has to wait too. */
 const unwrittenBytes = 16 << 20
-const allUnwrittenBytes = 64 << 20
+const allUnwrittenBytes = 32 << 20
 const landingsAtATime = 2
 
 /** So long nobody may complete a part that was fetched of it: the part may be of wrong bytes. apt retries at once. */

@@ -54,7 +54,7 @@ export function createHandler(context: ProxyContext, next: NextHandler) {
   }
 }
 
-const knownTargets = 20_000
+const knownTargets = 8192
 
 class Handler {
   readonly #context: ProxyContext
@@ -70,14 +70,14 @@ class Handler {
 
   /** False if the request is not for a channel. */
   handle(exchange: Exchange): boolean {
-    const { request, response } = exchange
+    const { request } = exchange
     try {
       const found = this.#lookUp(request.url ?? '/')
       if (found.type === 'elsewhere') return false
       if (request.method !== 'GET' && request.method !== 'HEAD') {
-        respondText(request, response, 405, `${request.method} is not possible here`, ['Allow', 'GET, HEAD'])
+        say(exchange, 405, `${request.method} is not possible here`, ['Allow', 'GET, HEAD'])
       } else if (found.type === 'prepared') this.#answer(exchange, found)
-      else if (found.type === 'absent') respondText(request, response, 404, found.why)
+      else if (found.type === 'absent') say(exchange, 404, found.why)
       else notYet(exchange, found.channel)
     } catch (error) {
       this.#fail(exchange, error)
@@ -106,7 +106,7 @@ class Handler {
     const mayResume = source.type !== 'package' || !this.#context.isSuspect(source.sha256)
     const plan = planAnswer(request.headers, file, mayResume)
     if (plan.status === 416) {
-      respondText(request, response, 416, `The file has only ${file.sizeBytes} bytes`, plan.headers)
+      say(exchange, 416, `The file has only ${file.sizeBytes} bytes`, plan.headers)
       return
     }
     if (plan.status === 304 || request.method === 'HEAD') {
@@ -210,7 +210,8 @@ class Handler {
   }
 
   /** What a client is told when it cannot have a file. Once the head is out, only cutting the connection is left. */
-  #fail({ request, response }: Exchange, error: unknown, file?: Prepared): void {
+  #fail(exchange: Exchange, error: unknown, file?: Prepared): void {
+    const { request, response } = exchange
     if (response.destroyed) return // it left; nothing failed
     const known = UusError.from(error)
     this.#context.onError(known, request.url ?? '')
@@ -220,20 +221,24 @@ class Handler {
       return
     }
     if (known instanceof UpstreamError && known.isAbsent) {
-      respondText(request, response, 404, 'Upstream does not have this file any more')
+      say(exchange, 404, 'Upstream does not have this file any more')
       return
     }
     const { httpStatus } = known.descriptor
     const text = known.code === 'INTERNAL' ? 'Internal error' : known.message
     const pause = known instanceof UpstreamError ? known.retryAfterSeconds : undefined
-    respondText(request, response, Math.max(httpStatus, 500), text, ['Retry-After', String(pause ?? 10)])
+    say(exchange, Math.max(httpStatus, 500), text, ['Retry-After', String(pause ?? 10)])
   }
 }
 
 type BodyPlan = Extract<Plan, Section>
 
-function notYet({ request, response }: Exchange, channel: string): void {
-  respondText(request, response, 503, `Channel ${channel} is not published yet`, ['Retry-After', '30'])
+function say(exchange: Exchange, status: number, text: string, headers?: readonly string[]): void {
+  exchange.sentBytes = respondText(exchange.request, exchange.response, status, text, headers)
+}
+
+function notYet(exchange: Exchange, channel: string): void {
+  say(exchange, 503, `Channel ${channel} is not published yet`, ['Retry-After', '30'])
 }
 
 async function readWhole(reader: FileReader, sizeBytes: number): Promise<Buffer> {
