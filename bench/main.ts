@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { describeMachine } from './measure.ts'
 import { renderSection, renderTable, type Section, type Table } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
+import { busyRow } from './rows/busy.ts'
 import { coldRows } from './rows/cold.ts'
 import { publishRow } from './rows/publish.ts'
 import { serveRows } from './rows/serve.ts'
@@ -17,7 +18,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { packages: { type: 'string', default: '60000' } },
 })
-const rows = positionals.length > 0 ? positionals : ['adopt', 'publish', 'serve', 'cold']
+const rows = positionals.length > 0 ? positionals : ['adopt', 'publish', 'serve', 'busy', 'cold']
 const folder = mkdtempSync(join(tmpdir(), 'uus-bench-'))
 const sections: (Section | Table)[] = []
 
@@ -41,6 +42,9 @@ try {
     print(await publishRow(server, makeGpgKey(folder), folder, Number(values.packages)))
   }
   if (rows.includes('serve')) await serveRows(server, folder, print)
+  if (rows.includes('busy')) {
+    print(await busyRow(server, makeGpgKey(folder), folder, Number(values.packages)))
+  }
   if (rows.includes('cold')) await coldRows(server, makeGpgKey(folder), folder, print)
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })
