@@ -22,6 +22,7 @@ import { runInit, runServe } from './cli/serve.ts'
 import type { Config } from './config/config.ts'
 import { examine } from './doctor.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
+import { AccessLog } from './lib/access-log.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
 import { systemCode, UusError } from './lib/errors.ts'
@@ -126,6 +127,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
+  /** Log files were moved away: goes on in new ones. */
+  reopenLogs(): void
 }
 
 /** Starts the server: listens first, then updates what is due. Disposing it stops it in good order. */
@@ -159,6 +162,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     )
     const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock, log, () => port))
     const { context } = network
+    const accessLog = await openAccessLog(config, log)
+    if (accessLog !== null) stack.use(accessLog)
     onChanged = () => network.reload()
     handle = createHandler(
       {
@@ -169,6 +174,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         memoryBytes: config.cache.memoryBytes,
         openPackage: ({ archive, path }, file) =>
           network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
+        accessLog,
         onUsed: (sha256) => network.room.used(sha256),
         isSuspect: (sha256) => network.pool.isSuspect(sha256),
         signedFile: (file) =>
@@ -181,7 +187,11 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
           }),
         onError: (error, path) => logFailure(log, error, path),
       },
-      createApp(context, { version: readVersion(), alarms: () => network.alarms() }),
+      createApp(context, {
+        version: readVersion(),
+        alarms: () => network.alarms(),
+        suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
+      }),
     )
     network.room.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
@@ -202,12 +212,19 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       settled: scheduler.start(),
       config,
       enrolments: () => listEnrolments(context.published()),
+      reopenLogs: () => accessLog?.reopen(),
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   } catch (error) {
     await stack.disposeAsync()
     throw error
   }
+}
+
+async function openAccessLog({ accessLog }: Config, log: Log): Promise<AccessLog | null> {
+  if (accessLog === null || accessLog === false) return null
+  const path = accessLog === true ? null : accessLog
+  return AccessLog.open(path, (error) => log('error', `The access log cannot be written: ${error.message}`))
 }
 
 /** When upstream last showed all suites of an archive as we hold them; null if it never did. */

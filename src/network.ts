@@ -17,6 +17,7 @@ import { readVersion } from './lib/version.ts'
 import { Fetcher } from './pool/fetcher.ts'
 import { defaultLimits } from './pool/hosts.ts'
 import { Pool } from './pool/pool.ts'
+import { reportCache } from './pool/report.ts'
 import { Room } from './pool/room.ts'
 import { GeneratedFiles } from './repo/publish/assemble.ts'
 import { type Published, PublishedLoader } from './repo/published.ts'
@@ -85,6 +86,8 @@ export async function openNetworkSide(
         return published
       },
       baseUrl: () => reachableUrl(config, port() ?? config.listen.port),
+      cache: () =>
+        cache.room.isStarted ? reportCache(cache.room, cache.pool, cache.traffic, fetcher.hosts) : null,
     },
     fetcher,
     generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),

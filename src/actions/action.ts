@@ -6,6 +6,7 @@ import type { Sha256 } from '../lib/digest.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Turns } from '../lib/turns.ts'
+import type { CacheReport } from '../pool/report.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
@@ -63,6 +64,8 @@ export interface ServerContext {
   published(): Published
   /** How clients reach this server. */
   baseUrl(): string
+  /** The numbers of the package cache; null where no server runs. */
+  cache(): CacheReport | null
 }
 
 export type Role = 'viewer' | 'approver' | 'admin'

@@ -30,7 +30,7 @@ import {
   snapshotShow,
   snapshotUnkeep,
 } from './snapshots.ts'
-import { status } from './status.ts'
+import { status, statusStep } from './status.ts'
 import {
   adoptStep,
   examineStep,
@@ -100,6 +100,7 @@ const innerSteps = [
   signSnapshotStep,
   upkeepStep,
   verifyPackagesStep,
+  statusStep,
 ] as unknown as readonly AnyStep[]
 
 export const steps: ReadonlyMap<string, AnyStep> = new Map(

@@ -44,8 +44,32 @@ export function renderStatus(result: StatusResult, out: Output): void {
   renderArchives(result.archives, out)
   out.line()
   out.line(`${result.dataFolder}: ${formatSize(result.diskFreeBytes)} free`)
+  if (result.cache !== null) renderCache(result.cache, out)
   out.line()
   renderAlarms(result.alarms, out)
+}
+
+function renderCache(cache: NonNullable<StatusResult['cache']>, out: Output): void {
+  const { usedBytes, maxBytes, files, evictedBytes } = cache
+  const size = usedBytes === null ? 'being looked through' : `${formatSize(usedBytes)}, ${files} files`
+  const limit = maxBytes === null ? '' : ` of ${formatSize(maxBytes)}`
+  const evicted = evictedBytes === 0 ? '' : `, ${formatSize(evictedBytes)} made room`
+  out.line(`Package cache: ${size}${limit}${evicted}`)
+  if (cache.restingHosts.length > 0) out.line(`Left alone for now: ${cache.restingHosts.join(', ')}`)
+  const sum = (archive: string, pick: (one: (typeof cache.channels)[number]) => number) =>
+    cache.channels.filter((one) => one.archive === archive).reduce((total, one) => total + pick(one), 0)
+  out.table(
+    ['archive', 'hits', 'misses', 'fetched', 'sent', 'saved', 'in flight'],
+    cache.archives.map(({ archive, fetchedBytes, savedBytes, inFlight }) => [
+      archive,
+      String(sum(archive, (one) => one.hits + one.joined)),
+      String(sum(archive, (one) => one.misses)),
+      formatSize(fetchedBytes),
+      formatSize(sum(archive, (one) => one.packageBytes + one.indexBytes)),
+      formatSize(savedBytes),
+      String(inFlight),
+    ]),
+  )
 }
 
 function renderAlarms(alarms: readonly AlarmEntry[], out: Output): void {

@@ -9,6 +9,8 @@ export interface PackageSpec {
   readonly source?: string
   readonly sourceVersion?: string
   readonly depends?: string
+  /** The file's bytes, where they matter. */
+  readonly file?: Buffer
   /** Distinguishes files of the same name and version. */
   readonly content?: string
   readonly section?: string
@@ -28,7 +30,8 @@ export interface BuiltPackage {
 export function aPackage(spec: PackageSpec): BuiltPackage {
   const { name, version, architecture = 'amd64' } = spec
   const source = spec.source ?? name
-  const file = Buffer.from(`package ${name} ${version} ${architecture} ${spec.content ?? ''}\n`.repeat(50))
+  const text = `package ${name} ${version} ${architecture} ${spec.content ?? ''}\n`
+  const file = spec.file ?? Buffer.from(text.repeat(50))
   const fileVersion = version.replace(/^\d+:/, '')
   const path = spec.path ?? `pool/main/${source[0]}/${source}/${name}_${fileVersion}_${architecture}.deb`
   const sourceVersion = spec.sourceVersion ?? version

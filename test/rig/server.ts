@@ -15,6 +15,8 @@ export class TestServer implements AsyncDisposable {
   #port = 0
   /** All that it wrote to stderr. */
   log = ''
+  /** All that it wrote to stdout. */
+  out = ''
 
   private constructor(folder: string) {
     this.folder = folder
@@ -46,15 +48,19 @@ export class TestServer implements AsyncDisposable {
     return this.#child!.pid!
   }
 
-  async restart(): Promise<void> {
+  /** With further flags for `serve`. */
+  async restart(...flags: string[]): Promise<void> {
     await this.stop()
-    const child = spawn(process.execPath, [main, 'serve', '--config', this.configPath], {
-      stdio: ['ignore', 'ignore', 'pipe'],
+    const child = spawn(process.execPath, [main, 'serve', '--config', this.configPath, ...flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: environment,
     })
     this.#child = child
+    child.stdout.on('data', (chunk: Buffer) => {
+      this.out += chunk
+    })
     this.#port = await new Promise<number>((resolve, reject) => {
-      child.stderr!.on('data', (chunk: Buffer) => {
+      child.stderr.on('data', (chunk: Buffer) => {
         this.log += chunk
         const port = /Serving on \S+:(\d+)/.exec(this.log.slice(this.log.lastIndexOf('Serving on')))?.[1]
         if (port !== undefined) resolve(Number(port))
