@@ -96,8 +96,8 @@ export interface Published {
 /** The Last-Modified of whatever never changes under its name: the same on every server and for ever. */
 export const immutableSince = Date.UTC(2000, 0, 1)
 
-/** How many snapshots are kept however old they are, the present one included. */
-const keptSnapshots = 3
+/** How many snapshots are kept however old they are: three that clients may still be at, and the present one. */
+const keptSnapshots = 4
 /** Snapshots that are remembered as they are served. */
 const knownSnapshots = 64
 // A commit that is under way has its time already, which nobody may have asked for before.
