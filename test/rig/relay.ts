@@ -1,5 +1,6 @@
 // A reverse proxy in front of a server under test: its address is known before the server starts, so it can be the
-// `base-url`; it notes what clients ask for, and holds requests back on demand.
+// `base-url`; it notes what clients ask for, and holds requests back on demand. As a client's HTTP proxy it passes
+// everything on to that server, whatever the host, so that programs which take no port in a URL can be tested too.
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
@@ -32,7 +33,7 @@ export class Relay implements AsyncDisposable {
   }
 
   async #pass(from: IncomingMessage, to: ServerResponse): Promise<void> {
-    const path = from.url ?? '/'
+    const path = (from.url ?? '/').replace(/^http:\/\/[^/]+/, '')
     await this.before(path)
     const passed = request(`${this.target}${path}`, { method: from.method, headers: from.headers })
     passed.on('response', (answer) => {
