@@ -164,7 +164,9 @@ class Snapshots {
     const at = parseSnapshotId(time)
     if (at === null) return { type: 'absent', why: `"${time}" is no time like 20261123T170547Z` }
     const exact = channels.findSnapshot(channel.id, time)
-    if (exact === null && at > this.#clock.now() - unsettledMs)
+    // The next snapshot will be later than the present one: what was before that is settled.
+    const isSettled = at <= Math.max(this.#clock.now() - unsettledMs, channel.head?.at ?? 0)
+    if (exact === null && !isSettled)
       return { type: 'absent', why: `What ${channel.name} will be at ${time} is not known yet` }
     const snapshot = exact ?? channels.snapshotAt(channel.id, at)
     if (snapshot === null)
