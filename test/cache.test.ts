@@ -43,7 +43,7 @@ async function serving(
 /** Packages of a size, each with bytes of its own. */
 function packagesOf(count: number, sizeBytes: number): BuiltPackage[] {
   return Array.from({ length: count }, (_, number) =>
-    aPackage({ name: `p${number}`, version: '1', file: aBody(sizeBytes, number + 1) }),
+    aPackage({ name: `p${number}`, version: '1' }, aBody(sizeBytes, number + 1)),
   )
 }
 

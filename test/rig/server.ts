@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { callServer } from '../../src/actions/socket.ts'
 import { type RunResult, run } from './programs.ts'
 import { type RigOptions, writeConfig } from './rig.ts'
 
@@ -88,6 +89,14 @@ export class TestServer implements AsyncDisposable {
     if (result.status !== 0)
       throw new Error(`uus ${arguments_.join(' ')} (exit ${result.status}): ${result.output}\n${this.log}`)
     return JSON.parse(result.stdout) as T
+  }
+
+  /** An action of the running server, over the socket that commands use. */
+  async call<T>(verb: string, input: Record<string, unknown> = {}): Promise<T> {
+    const socket = join(this.folder, 'data', 'uus.sock')
+    const result = await callServer(socket, verb, input, { name: 'tester', via: 'cli' }, () => {})
+    if (result === null) throw new Error(`the server does not answer:\n${this.log}`)
+    return result as T
   }
 
   async get(path: string, headers: Record<string, string> = {}): Promise<Response> {
