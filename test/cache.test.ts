@@ -67,12 +67,10 @@ test(
   needs('apt-get'),
   async () => {
     const packages = Array.from({ length: 30 }, (_, number) =>
-      aPackage({
-        name: `p${number}`,
-        version: '1',
-        file: aBody(20_000 + number * 40_000, number + 1),
-        ...(number === 0 ? {} : { depends: `p${number - 1}` }),
-      }),
+      aPackage(
+        { name: `p${number}`, version: '1', ...(number === 0 ? {} : { depends: `p${number - 1}` }) },
+        aBody(20_000 + number * 40_000, number + 1),
+      ),
     )
     await using one = await serving(packages)
     const roots = Array.from({ length: 20 }, () => new AptRoot())

@@ -27,9 +27,13 @@ export function commands(...names: string[]): string {
   return `suite: stable\ncomponent: main\narch: amd64\n\n${names.map((name) => `name: ${name}\nversion: 1\ncommands: ${name}-cmd\n`).join('\n')}`
 }
 
-/** What software centres read. */
+/** What software centres read: a head, a document of no package, and those of packages. */
 export function components(...names: string[]): string {
-  return `---\nFile: DEP-11\nVersion: '0.16'\nOrigin: test\n${names.map((name) => `---\nType: desktop-application\nID: ${name}.desktop\nPackage: ${name}\nName:\n  C: ${name}\n`).join('')}`
+  const head = "---\nFile: DEP-11\nVersion: '0.16'\nOrigin: test\n"
+  const ofAll = '---\nType: operating-system\nID: org.example.os\n'
+  const ofPackage = (name: string) =>
+    `---\nType: desktop-application\nID: ${name}.desktop\nPackage: ${name}\nName:\n  C: ${name}\n`
+  return head + ofAll + names.map(ofPackage).join('')
 }
 
 /** What apt-file reads. */
