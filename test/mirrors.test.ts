@@ -19,19 +19,24 @@ import { Serving } from './rig/serving.ts'
 
 const essential = { priority: 'required', more: 'Essential: yes\n' }
 const oldState = [
-  aDeb({ name: 'base-files', version: '12', ...essential }),
-  aDeb({ name: 'libc6', version: '2.36-9', priority: 'required' }),
-  aDeb({ name: 'dpkg', version: '1.21', depends: 'libc6', ...essential }),
-  aDeb({ name: 'apt', version: '2.6.1', depends: 'libstdc++6, libc6', priority: 'important' }),
-  aDeb({ name: 'libstdc++6', version: '1:12.2.0~rc1-14' }),
-  aDeb({ name: 'doc', version: '1.0', architecture: 'all' }),
+  await aDeb({ name: 'base-files', version: '12', ...essential }),
+  await aDeb({ name: 'libc6', version: '2.36-9', priority: 'required' }),
+  await aDeb({ name: 'dpkg', version: '1.21', depends: 'libc6', ...essential }),
+  await aDeb({ name: 'apt', version: '2.6.1', depends: 'libstdc++6, libc6', priority: 'important' }),
+  await aDeb({ name: 'libstdc++6', version: '1:12.2.0~rc1-14' }),
+  await aDeb({ name: 'doc', version: '1.0', architecture: 'all' }),
 ]
-const promoted = aDeb({ name: 'apt', version: '2.6.2', depends: 'libstdc++6, libc6', priority: 'important' })
+const promoted = await aDeb({
+  name: 'apt',
+  version: '2.6.2',
+  depends: 'libstdc++6, libc6',
+  priority: 'important',
+})
 const newState = oldState.map((one) => (one.spec.name === 'apt' ? promoted : one))
 // Upstream has these; the channel does not.
 const waiting = [
-  aDeb({ name: 'doc', version: '2.0', architecture: 'all' }),
-  aDeb({ name: 'extra', version: '1' }),
+  await aDeb({ name: 'doc', version: '2.0', architecture: 'all' }),
+  await aDeb({ name: 'extra', version: '1' }),
 ]
 
 interface Place {
