@@ -9,18 +9,21 @@ import {
   parseInput,
   type ServerContext,
 } from './actions/action.ts'
+import { type VerifyResult, verifyAudit } from './actions/audit-verify.ts'
 import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
+import { auditName } from './actions/keys.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
 import { actions } from './actions/registry.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
 import { examineStep } from './actions/update.ts'
 import { upstreamArchive } from './actions/upstream-archive.ts'
+import { runAudit, runVerify, type VerifyFlags } from './cli/audit.ts'
 import { type Programs, runCli } from './cli/cli.ts'
-import { invoker, type Terminal } from './cli/run.ts'
+import { type ActionSession, invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
-import { type Config, reachableUrl } from './config/config.ts'
+import { type Config, reachableUrl, readConfig } from './config/config.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
@@ -120,10 +123,11 @@ export async function openAlone(
   config: Config,
   disk: Disk = new RealDisk(),
   clock: Clock = systemClock,
+  actor: Actor = system,
 ): Promise<AloneProcess> {
   const stack = new AsyncDisposableStack()
   try {
-    const jobs = stack.use(await openJobs(config, disk, clock))
+    const jobs = stack.use(await openJobs(config, disk, clock, actor))
     const queue = new LocalJobs(jobs)
     const network = stack.use(await openNetworkSide(config, queue, disk, clock, () => null))
     const owned = stack.move()
@@ -152,13 +156,28 @@ export async function callAction(
   actor: Actor,
   emit: Emit,
 ): Promise<Outcome> {
+  await using session = await openActions(config, verb)
+  return await session.call(verb, input, actor, emit)
+}
+
+/** The same for several calls. Once none of them found a server, all run here. */
+async function openActions(config: Config, what: string): Promise<ActionSession> {
   const paths = dataPaths(config.dataFolder)
-  const answer = await callServer(paths.socket, verb, input, actor, emit)
-  if (answer !== null) return answer
-  makeDataFolder(config.dataFolder)
-  using _lock = takeLock(paths.lock, `uus ${verb}`, lockWaitMs)
-  await using alone = await openAlone(config)
-  return await alone.call(verb, input, { actor, emit })
+  const owned = new AsyncDisposableStack()
+  let alone: AloneProcess | null = null
+  return {
+    async call(verb, input, actor, emit) {
+      const answer = alone === null ? await callServer(paths.socket, verb, input, actor, emit) : null
+      if (answer !== null) return answer
+      if (alone === null) {
+        makeDataFolder(config.dataFolder)
+        owned.use(takeLock(paths.lock, `uus ${what}`, lockWaitMs))
+        alone = owned.use(await openAlone(config, new RealDisk(), systemClock, actor))
+      }
+      return alone.call(verb, input, { actor, emit })
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
 }
 
 function runAction(context: ServerContext, verb: string, input: unknown, call: Call): Promise<Outcome> {
@@ -225,7 +244,11 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         openPackage: (archive, path, file) => openPackage(network, archive, path, file),
         onError: (error, path) => logFailure(log, error, path),
       },
-      createApp(context, { version: readVersion(), alarms: () => network.reader.alarms.list() }),
+      createApp(context, {
+        version: readVersion(),
+        alarms: () => network.reader.alarms.list(),
+        checkpoint: () => newestCheckpoint(network.reader),
+      }),
     )
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
       runAction(context, verb, input, call),
@@ -251,6 +274,12 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     await stack.disposeAsync()
     throw error
   }
+}
+
+function newestCheckpoint({ audit, checkpoints }: Store) {
+  const newest = checkpoints.newest()
+  if (newest === null) return null
+  return { sequence: newest.sequence, head: audit.headOf(newest.sequence)!, at: newest.at }
 }
 
 function openPackage(network: NetworkSide, archiveName: string, path: string, file: WantedFile) {
@@ -332,8 +361,17 @@ export function runMain(arguments_: readonly string[], program: string): Promise
       runServe(terminal, flags, (config, configText, log, emit) =>
         serve({ config, configText, program, log, emit }),
       ),
+    audit: (flags) => runAudit(terminal, flags, openActions, new RealDisk()),
+    verifyAudit: (flags) => runVerify(terminal, flags, verifyAuditLog),
   }
   return runCli(arguments_, terminal, programs, readVersion())
+}
+
+/** An export needs no configuration: it may lie on another machine. */
+function verifyAuditLog({ file, key, seen, configPath }: VerifyFlags): Promise<VerifyResult> {
+  const source =
+    file === undefined ? { catalogue: dataPaths(readConfig(configPath).dataFolder).catalogue } : { file }
+  return verifyAudit({ source, keyFile: key ?? null, seen })
 }
 
 /** `uus status | head`: whoever read has enough. */
@@ -345,9 +383,10 @@ function endIfNobodyReads(error: Error): void {
 /** Makes the catalogue and the keys; the active key of each channel. */
 async function prepareData(config: Config): Promise<{ channel: string; fingerprint: string }[]> {
   using jobs = await openJobs(config, new RealDisk(), systemClock, { ...invoker(process.env), via: 'init' })
-  const { channels, keys } = jobs.repo.store
-  return channels.list().flatMap((channel) => {
+  const { channels, keys, checkpoints } = jobs.repo.store
+  const signing = channels.list().flatMap((channel) => {
     const active = keys.list(channel.id).find((key) => key.role === 'active')
     return active === undefined ? [] : [{ channel: channel.name, fingerprint: active.fingerprint }]
   })
+  return [...signing, { channel: auditName, fingerprint: checkpoints.keys()[0]!.fingerprint }]
 }

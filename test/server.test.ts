@@ -176,7 +176,7 @@ test('private keys and the socket are for their owner; nothing else is', async (
   const { items } = await server.json<{ items: { fingerprint: string; role: string }[] }>('key', 'list')
   assert.deepEqual(
     items.map((key) => key.role),
-    ['active', 'standby', 'active', 'standby'],
+    ['active', 'standby', 'active', 'standby', 'active'],
   )
   for (const { fingerprint } of items) {
     const mode = statSync(join(server.folder, 'data', 'keys', `${fingerprint}.key`)).mode & 0o777

@@ -70,8 +70,19 @@ export const upkeepStep = step<Record<string, never>, void>('upkeep', (context, 
 async function upkeep(context: JobsContext, call: Call): Promise<void> {
   await republishStale(context.repo, call.actor, call.emit)
   await renewEnvelopes(context.repo)
+  await signAuditLog(context, call)
   for (const finding of refreshAlarms(context.repo, maxAgeOf(context)))
     call.emit({ type: 'alarm', ...finding })
+}
+
+/** A lost key keeps nothing else from being done; there is an alarm when it lasts. */
+async function signAuditLog({ auditLog }: JobsContext, call: Call): Promise<void> {
+  try {
+    await auditLog.checkpoint()
+  } catch (error) {
+    if (!(error instanceof UusError) || error.code !== 'SIGNING_KEY_MISSING') throw error
+    call.emit({ type: 'note', message: `${error.message}. ${error.hint}` })
+  }
 }
 
 /** Suites that are made to move: their newest Release should not be old. */

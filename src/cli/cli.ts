@@ -3,6 +3,7 @@ import yargs, { type Argv } from 'yargs'
 import { configPath } from '../actions/init.ts'
 import { UusError } from '../lib/errors.ts'
 import type { LogFormat } from '../lib/log.ts'
+import { type AuditFlags, addAudit, type VerifyFlags } from './audit.ts'
 import { type ActionCommand, groups, topCommands, type Values } from './commands.ts'
 import { type CallAction, type CommonFlags, printError, runAction, type Terminal } from './run.ts'
 import type { InitFlags, ServeFlags } from './serve.ts'
@@ -12,6 +13,8 @@ export interface Programs {
   readonly callAction: CallAction
   init(flags: InitFlags): Promise<number>
   serve(flags: ServeFlags): Promise<number>
+  audit(flags: AuditFlags): Promise<number>
+  verifyAudit(flags: VerifyFlags): Promise<number>
 }
 
 /** Parses and runs; resolves with the exit code of DESIGN's table. */
@@ -81,6 +84,12 @@ export async function runCli(
     commonFlags,
   )
   for (const spec of topCommands) cli = addAction(cli, spec)
+  cli = addAudit(
+    cli,
+    (flags) => (run = () => programs.audit(flags)),
+    (flags) => (run = () => programs.verifyAudit(flags)),
+    commonFlags,
+  )
   for (const [name, group] of Object.entries(groups)) {
     cli = cli.command(name, group.describe, (command) =>
       group.commands.reduce(addAction, command).demandCommand(1, `Which ${name} command?`),
@@ -97,7 +106,7 @@ export async function runCli(
 
 function isCommand(word: string | undefined): boolean {
   const names = topCommands.map(({ command }) => command.split(' ')[0])
-  return word !== undefined && ['init', 'serve', ...Object.keys(groups), ...names].includes(word)
+  return word !== undefined && ['init', 'serve', 'audit', ...Object.keys(groups), ...names].includes(word)
 }
 
 function addInit(cli: Argv, set: (flags: InitFlags) => void, common: (values: Values) => CommonFlags): Argv {

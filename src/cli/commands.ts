@@ -195,23 +195,6 @@ export const topCommands: readonly ActionCommand[] = [
     }),
     render: render.renderText as Render,
   },
-  {
-    command: 'audit',
-    describe: 'What was done, by whom, when and why',
-    verb: 'audit',
-    examples: [['uus audit --since 2026-11-01 --limit 20', '']],
-    options: (command) =>
-      command
-        .option('since', { type: 'string', requiresArg: true, describe: 'ISO 8601 date or time' })
-        .option('until', { type: 'string', requiresArg: true, describe: 'ISO 8601 date or time' })
-        .option('limit', { type: 'string', requiresArg: true, describe: 'Only the newest so many' }),
-    input: (values) => ({
-      since: text(values.since),
-      until: text(values.until),
-      limit: values.limit === undefined ? null : Number(values.limit),
-    }),
-    render: items(render.renderAudit as never),
-  },
 ]
 
 export const groups: Record<string, { describe: string; commands: readonly ActionCommand[] }> = {
@@ -342,14 +325,14 @@ export const groups: Record<string, { describe: string; commands: readonly Actio
     commands: [
       {
         command: 'list',
-        describe: 'The keys of all channels',
+        describe: 'The keys of all channels, and of the audit log',
         verb: 'key list',
         input: () => ({}),
         render: items(render.renderKeys as never),
       },
       {
         command: 'export <channel>',
-        describe: "A channel's public keys, armored",
+        describe: "A channel's public keys, armored; audit: those of the audit log",
         verb: 'key export',
         input: (values) => ({ channel: values.channel }),
         render: render.renderText as Render,

@@ -6,6 +6,7 @@ import { parseDuration } from '../lib/units.ts'
 const reservedNames: ReadonlySet<string> = new Set([
   'api',
   'assets',
+  'audit',
   'healthz',
   'keys',
   'metrics',

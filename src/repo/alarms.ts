@@ -29,6 +29,7 @@ export function refreshAlarms(repo: Repo, maxAge: MaxAge): Finding[] {
     ...suiteFindings(store, maxAge, now),
     ...seedFindings(repo),
     ...sourceFindings(store, sources.names),
+    ...auditFindings(store, now),
   ]
   const isOn = new Set(store.alarms.list().map((alarm) => alarm.key))
   const isFound = new Set(findings.map((finding) => finding.key))
@@ -104,6 +105,19 @@ function suiteFinding(suite: Suite, maxAgeSeconds: number | null, now: number): 
     }
   }
   return null
+}
+
+/** The audit log should be signed daily. */
+function auditFindings(store: Store, now: number): Finding[] {
+  const since = store.audit.timeAfter(store.checkpoints.newest()?.sequence ?? 0)
+  if (since === null || now - since <= 2 * dayMs) return []
+  return [
+    {
+      key: 'audit',
+      message: `The audit log was not signed since ${formatIso(since)}`,
+      hint: 'Restore the data directory\'s "keys" folder from your backup',
+    },
+  ]
 }
 
 function seedFindings(repo: Repo): Finding[] {

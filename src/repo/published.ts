@@ -4,6 +4,7 @@ import { posix } from 'node:path'
 import { isInstallerComponent, isVariant, suiteFolder } from '../debian/index-kinds.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
+import type { AuditKey } from '../store/checkpoints.ts'
 import type { SigningKey } from '../store/keys.ts'
 import type { PoolFile } from '../store/pool-files.ts'
 import type { Head } from '../store/publications.ts'
@@ -55,6 +56,8 @@ export interface PublishedChannel {
 
 export interface Published {
   readonly channels: ReadonlyMap<string, PublishedChannel>
+  /** What the audit log is signed by; newest first. */
+  readonly auditKeys: readonly AuditKey[]
   /** A package file that a channel names so, now or in a retained snapshot. One indexed look-up. */
   findPackage(channel: PublishedChannel, archive: PublishedArchive, path: string): PoolFile | null
 }
@@ -74,6 +77,7 @@ export function loadPublished(store: Store, options: readonly ChannelOptions[], 
       .map((channel) => loadChannel(store, channel, heads, options, now))
     return {
       channels: new Map(channels.map((channel) => [channel.name, channel])),
+      auditKeys: store.checkpoints.keys(),
       findPackage: (channel, archive, path) =>
         store.poolFiles.find(channel.id, archive.id, path, channel.retainedSince),
     }

@@ -5,7 +5,7 @@ import { type Disk, writeFileDurable } from '../lib/disk.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Tx } from '../store/database.ts'
 import type { Keys, SigningKey } from '../store/keys.ts'
-import { type KeyAlgorithm, makeSigningKey, Signer } from '../trust/signing.ts'
+import { type KeyAlgorithm, makeKey, makeSigningKey, type NewKey, Signer } from '../trust/signing.ts'
 
 /** A signer and the fingerprints that it signs with. */
 export interface ChannelSigner {
@@ -59,25 +59,38 @@ export class SigningKeys {
     const signedBy = active.map((key) => key.fingerprint).join(' ')
     const known = this.#signers.get(channelId)
     if (known?.signedBy === signedBy) return known
-    const armored = await Promise.all(active.map((key) => this.#read(key.fingerprint, channel)))
-    const made = { signer: await Signer.fromArmored(armored, channel), signedBy }
+    const made = { signer: await this.#load(active, `channel ${channel}`), signedBy }
     this.#signers.set(channelId, made)
     return made
   }
 
-  async #read(fingerprint: string, channel: string): Promise<string> {
+  /** Makes a key that belongs to no channel. The private file is durable when it resolves. */
+  async makeAlone(userId: string, now: number): Promise<Omit<NewKey, 'privateKey'>> {
+    await this.#disk.makeFolder(this.#folder, 0o700)
+    const { privateKey, ...key } = await makeKey(userId, 'ed25519', now)
+    await writeFileDurable(this.#disk, this.#pathOf(key.fingerprint), privateKey, 0o600)
+    return key
+  }
+
+  /** The signer of such a key. SIGNING_KEY_MISSING names the file that is gone. */
+  signerOf(fingerprint: string, owner: string): Promise<Signer> {
+    return this.#load([{ fingerprint }], owner)
+  }
+
+  async #load(keys: readonly { readonly fingerprint: string }[], owner: string): Promise<Signer> {
+    const armored = await Promise.all(keys.map((key) => this.#read(key.fingerprint, owner)))
+    return Signer.fromArmored(armored, owner)
+  }
+
+  async #read(fingerprint: string, owner: string): Promise<string> {
     const path = this.#pathOf(fingerprint)
     try {
       return await readFile(path, 'utf8')
     } catch (error) {
-      throw new UusError(
-        'SIGNING_KEY_MISSING',
-        `The signing key of channel ${channel} cannot be read: ${path}`,
-        {
-          cause: error,
-          hint: 'Restore the data directory\'s "keys" folder from your backup',
-        },
-      )
+      throw new UusError('SIGNING_KEY_MISSING', `The signing key of ${owner} cannot be read: ${path}`, {
+        cause: error,
+        hint: 'Restore the data directory\'s "keys" folder from your backup',
+      })
     }
   }
 

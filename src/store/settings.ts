@@ -6,6 +6,10 @@ export type SettingName =
   | 'render-version'
   /** Up to which revision sources were looked at for alarms. */
   | 'alarms-revision'
+  /** What the audit log's checkpoints call this installation. */
+  | 'audit-origin'
+  /** A part of the configuration, as it was last written into the audit log. */
+  | `configured:${string}`
 
 export class Settings {
   readonly #db: Database
@@ -16,6 +20,17 @@ export class Settings {
 
   get(name: SettingName): string | null {
     return this.#db.pluck<string>('SELECT value FROM setting WHERE name = ?').get(name) ?? null
+  }
+
+  /** The names that begin so. */
+  list(prefix: string): SettingName[] {
+    return this.#db
+      .pluck<SettingName>('SELECT name FROM setting WHERE name >= ? AND name < ? ORDER BY name')
+      .all(prefix, `${prefix}\u{10ffff}`)
+  }
+
+  delete(tx: Tx, name: SettingName): void {
+    tx.run('DELETE FROM setting WHERE name = ?', name)
   }
 
   set(tx: Tx, name: SettingName, value: string): void {
