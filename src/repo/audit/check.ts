@@ -154,13 +154,18 @@ class ChainCheck {
     const leaf = auditLeaf(row)
     const head = auditHead(previous, leaf)
     if (head !== row.head || (entry.storedLeaf !== null && entry.storedLeaf !== leaf))
-      return diagnose(entry, previous, next)
+      return diagnose(entry, { previous, isPreviousSure: this.#isSure(n - 1), next })
     this.#rows++
     this.#first ??= n
     this.#last = n
     this.#firstUnproved ??= n
     this.#unprovedRows++
     return this.#move(n, head)
+  }
+
+  /** Nobody can have made the chain anew up to there. */
+  #isSure(sequence: number): boolean {
+    return sequence === 0 || (sequence === this.#provedThrough && sequence === this.#sequence)
   }
 
   #takeOmitted({ sequence, leaf }: OmittedEntry): Problem | null {

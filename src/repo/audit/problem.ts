@@ -42,56 +42,54 @@ export function problem(
 /** How far away a row is looked for that may have been moved. */
 const nearby = 1000
 
-/** Of a row whose hash is not that of its contents after `previous`. `next` is what comes after it, if anything. */
-export function diagnose(entry: RowEntry, previous: string, next: Entry | null): Problem {
-  const { row, storedLeaf } = entry
-  const n = row.sequence
-  if (isReencoded(row, previous)) {
-    return problem(
-      'changed',
-      n,
-      `Row ${n} was changed: its details are written in another form than the one that was hashed`,
-    )
-  }
-  const was = storedLeaf === null ? null : formerNumber(row, storedLeaf)
-  if (was !== null) {
-    return problem(
-      'reordered',
-      n,
-      `What stands as row ${n} was row ${was}: rows were moved, or some before it removed`,
-    )
-  }
-  const leaf = auditLeaf(row)
-  const followsFromContents = auditHead(previous, leaf) === row.head
-  if (followsFromContents)
-    return problem('changed', n, `Row ${n} was changed: the leaf hash beside it is not that of what it says`)
-  if (storedLeaf !== null && auditHead(previous, storedLeaf) === row.head)
-    return problem('changed', n, `Row ${n} was changed: its hash is not that of what it says`)
-  if (next?.kind !== 'row' || next.row.sequence !== n + 1) {
-    return problem(
-      'changed',
-      n,
-      `Row ${n} was changed, or put in: its hash does not follow from row ${n - 1}`,
-    )
-  }
-  return diagnoseWithNext(row, previous, next.row)
+/** What is known beside the row itself. */
+export interface Surroundings {
+  /** The chain's value before it. */
+  readonly previous: string
+  /** A signature says that this value is right, or it is the one that every log begins with. */
+  readonly isPreviousSure: boolean
+  /** What comes after it, if anything. */
+  readonly next: Entry | null
 }
 
-/** The row after it tells which of the two hashes it was made after. */
-function diagnoseWithNext(row: ChainRow, previous: string, next: ChainRow): Problem {
+/** Of a row whose hashes are not those of its contents after `previous`. */
+export function diagnose({ row, storedLeaf }: RowEntry, around: Surroundings): Problem {
   const n = row.sequence
-  if (auditHead(previous, auditLeaf({ ...next, sequence: n })) === next.head)
-    return problem('inserted', n, `Row ${n} was put in: what stands after it was row ${n} before`)
+  const changed = (why: string) => problem('changed', n, `Row ${n} was changed: ${why}`)
+  if (isReencoded(row, around.previous))
+    return changed('its details are written in another form than the one that was hashed')
+  const was = storedLeaf === null ? null : formerNumber(row, storedLeaf)
+  if (was !== null) {
+    const message = `What stands as row ${n} was row ${was}: rows were moved, or some before it removed`
+    return problem('reordered', n, message)
+  }
+  const leaf = auditLeaf(row)
+  if (auditHead(around.previous, leaf) === row.head)
+    return changed('the hash that is kept beside it is not that of what it says')
+  if (storedLeaf !== null && storedLeaf !== leaf) return changed('its hash is not that of what it says')
+  const next = around.next?.kind === 'row' && around.next.row.sequence === n + 1 ? around.next.row : null
+  if (next === null) return changed(`its hash does not follow from ${n === 1 ? 'nothing' : `row ${n - 1}`}`)
+  // The row after it tells which of the two values it was made after.
   const nextLeaf = auditLeaf(next)
-  if (auditHead(row.head, nextLeaf) === next.head)
-    return problem('changed', n, `Row ${n} was changed: its hash is not that of what it says`)
-  if (auditHead(auditHead(previous, auditLeaf(row)), nextLeaf) === next.head)
-    return problem(
-      'changed',
-      n,
-      `Row ${n} was changed: its hash is not the one that row ${n + 1} follows from`,
-    )
-  return problem('changed', n, `Row ${n} was changed, or put in: its hash does not follow from row ${n - 1}`)
+  if (auditHead(around.previous, auditLeaf({ ...next, sequence: n })) === next.head)
+    return problem('inserted', n, `Row ${n} was put in: what stands after it was row ${n} before`)
+  if (auditHead(auditHead(around.previous, leaf), nextLeaf) === next.head)
+    return changed(`its hash is not the one that row ${n + 1} follows from`)
+  if (auditHead(row.head, nextLeaf) !== next.head)
+    return problem('changed', n, `Row ${n} was changed, or put in: it does not follow from row ${n - 1}`)
+  return brokenAt(n, storedLeaf, around)
+}
+
+/** Its hash is sound, but what it says, or the hash before it, is not. */
+function brokenAt(n: number, storedLeaf: string | null, { isPreviousSure }: Surroundings): Problem {
+  const itself = `Row ${n} was changed: its hash is not that of what it says`
+  if (isPreviousSure) return problem('changed', n, itself)
+  // The database keeps the hash of what it says, and that is right.
+  if (storedLeaf !== null) {
+    const message = `Row ${n - 1} was changed, and its hashes made anew: row ${n} does not follow from it`
+    return problem('changed', n - 1, message)
+  }
+  return problem('changed', n, `${itself} (or row ${n - 1} was, and its hash made anew)`)
 }
 
 function isReencoded(row: ChainRow, previous: string): boolean {
