@@ -54,20 +54,23 @@ export async function checkChain(account: Account, keyring: Keyring, seen: Seen)
   }
 }
 
-/** Rows that are missing where they should be, but come later, were moved. */
+/** Of rows that are missing where they should be: which ones, or that they come later. */
 async function named(found: Problem, reader: EntryReader): Promise<Problem> {
   if (found.kind !== 'missing' || found.row === null) return found
-  const here = sequenceOf(reader.current!)
+  let instead: number | null = null
   try {
-    while (await reader.advance()) {
-      const { kind } = reader.current!
-      if (kind === 'row' && sequenceOf(reader.current!) === found.row)
-        return problem('reordered', found.row, `Row ${found.row} stands after row ${here}`)
-    }
+    do {
+      const entry = reader.current
+      if (entry === null || entry.kind === 'checkpoint') continue
+      const sequence = sequenceOf(entry)
+      if (sequence === found.row)
+        return problem('reordered', sequence, `Row ${sequence} stands after row ${instead}`)
+      instead ??= sequence
+    } while (await reader.advance())
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error
   }
-  return found
+  return instead === null ? found : missing(found.row, instead - 1)
 }
 
 /** One entry at a time, with a view of the next one. */
@@ -85,14 +88,16 @@ class EntryReader {
     return this.#buffer[this.#at] ?? null
   }
 
+  /** What comes after it, but for a checkpoint. */
   get next(): Entry | null {
-    return this.#buffer[this.#at + 1] ?? null
+    const place = this.#buffer[this.#at + 1]?.kind === 'checkpoint' ? 2 : 1
+    return this.#buffer[this.#at + place] ?? null
   }
 
   /** False at the end. */
   async advance(): Promise<boolean> {
     this.#at++
-    while (this.#at + 1 >= this.#buffer.length && !this.#isAtEnd) {
+    while (this.#at + 2 >= this.#buffer.length && !this.#isAtEnd) {
       this.#buffer = this.#buffer.slice(this.#at)
       this.#at = 0
       const { value, done } = await this.#portions.next()
