@@ -190,7 +190,10 @@ test('a row says what an auditor asks', async () => {
     archives: [{ archive, more: ['max-age: 9d'] }],
     more: ['upstream-proxy: http://user:secret@127.0.0.1:1'],
   })
+  const { length } = rig.store.audit.list()
+  await rig.restart()
   const rows = rig.store.audit.list()
+  assert.equal(rows.length, length, 'what is as it was needs no row')
   const details = (action: string, subject: string) =>
     rows.findLast((row) => row.action === action && row.subject === subject)!.details as Record<string, Json>
   const [promoted] = details('promote', 'approved').items as Record<string, Json>[]

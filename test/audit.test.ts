@@ -1,16 +1,19 @@
 // The audit log against forgers: whatever is done to an export or to the database, the first bad row is named.
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import Sqlite from 'better-sqlite3'
 import fc from 'fast-check'
 import { type AuditInput, type AuditItem, type AuditPage, isRow } from '../src/actions/audit.ts'
+import { auditPages, exportText } from '../src/actions/audit-file.ts'
 import { type VerifyResult, verifyAudit } from '../src/actions/audit-verify.ts'
 import { canonicalJson } from '../src/lib/canonical-json.ts'
+import { isCheckpointDue } from '../src/repo/audit/log.ts'
 import type { ProblemKind } from '../src/repo/audit/problem.ts'
 import { auditHead, auditLeaf } from '../src/store/audit-chain.ts'
 import { chainedAnew, LogFixture } from './rig/audit-log.ts'
+import { day } from './rig/clock.ts'
 
 let log: LogFixture
 let whole: AuditPage
@@ -552,4 +555,90 @@ test('what cannot be verified at all is a sentence', async () => {
   await assert.rejects(log.verifyCatalogue(log.catalogue, ['5']), { code: 'USAGE', hint: /SEQUENCE:HEAD/ })
   const none = { source: { catalogue: log.catalogue }, keyFile: join(log.folder, 'none.asc'), seen: [] }
   await assert.rejects(verifyAudit(none), { code: 'KEYRING_UNREADABLE' })
+})
+
+test('a long log comes in pages, and what is appended meanwhile stays out', async () => {
+  await using long = await LogFixture.make()
+  const { store, process } = long.rig
+  const append = (count: number, other = 'odd') =>
+    store.db.write((tx) => {
+      for (let index = 0; index < count; index++) {
+        const subject = index % 3000 === 7 ? 'rare' : index % 2 === 1 ? other : 'even'
+        const actor = { name: 'andrew', via: 'cli' } as const
+        const details = { text: 'x'.repeat(index % 100 === 0 ? 20_000 : 20) }
+        store.audit.append(tx, {
+          at: long.rig.clock.now(),
+          actor,
+          action: 'test',
+          subject,
+          reason: null,
+          details,
+        })
+      }
+    })
+  append(7000)
+  await process.jobs.auditLog.checkpoint()
+  append(1500)
+  const last = store.audit.last()!.sequence
+  for (const [filter, expected] of [
+    [{}, last],
+    [{ subject: 'rare' }, 4],
+    [{ subject: 'r*e' }, 4],
+    [{ subject: 'odd' }, 4246],
+    [{ limit: 2500 }, 2500],
+  ] as const) {
+    let calls = 0
+    const call = async (input: Partial<AuditInput>) => {
+      const page = await long.rig.call<AuditPage>('audit', input)
+      if (++calls === 1) append(2, 'later')
+      return page
+    }
+    for (const format of formats) {
+      const path = join(long.folder, `long.${format}`)
+      const pages = auditPages(call, { ...filter, withProof: true })
+      writeFileSync(path, (await Array.fromAsync(exportText(format, pages))).join(''))
+      const result = await long.verifyFile(path)
+      assert.equal(result.problem, null, JSON.stringify(filter))
+      if (expected === last) assert.ok(result.rows >= last)
+      else assert.equal(result.rows, expected, JSON.stringify(filter))
+    }
+    assert.ok(calls > 2, `${calls} calls`)
+  }
+})
+
+test('checkpoints come daily or after many rows, and a lost key raises an alarm but stops nothing', async () => {
+  const old = { at: 1_800_000_000_000 }
+  assert.ok(!isCheckpointDue(0, null, old.at), 'nothing to sign')
+  assert.ok(isCheckpointDue(1, null, old.at), 'the first one at once')
+  assert.ok(!isCheckpointDue(999, old, old.at + day - 1))
+  assert.ok(isCheckpointDue(1000, old, old.at))
+  assert.ok(isCheckpointDue(1, old, old.at + day))
+  assert.ok(isCheckpointDue(1, old, old.at - day), 'a clock that was set back')
+  await using lost = await LogFixture.make()
+  const { rig } = lost
+  const { fingerprint } = rig.store.checkpoints.keys()[0]!
+  const file = join(rig.folder, 'data', 'keys', `${fingerprint}.key`)
+  renameSync(file, `${file}.away`)
+  rig.clock.advance(3 * day)
+  await rig.mustUpdate()
+  assert.match(
+    rig.events.flatMap((event) => (event.type === 'note' ? event.message : [])).join(),
+    /The signing key of the audit log cannot be read: .*\.key\. Restore/,
+  )
+  assert.match(rig.store.alarms.list().find(({ key }) => key === 'audit')!.message, /was not signed since/)
+  renameSync(`${file}.away`, file)
+  await rig.mustUpdate()
+  assert.equal(
+    rig.store.alarms.list().find(({ key }) => key === 'audit'),
+    undefined,
+  )
+  assert.equal((await lost.verifyCatalogue()).firstUnproved, null)
+})
+
+test('a clock that was set back before the key was made keeps no checkpoint from being made', async () => {
+  await using back = await LogFixture.make()
+  back.rig.clock.advance(-400 * day)
+  await back.rig.process.jobs.auditLog.checkpoint()
+  const { problem, firstUnproved } = await back.verifyCatalogue()
+  assert.deepEqual([problem, firstUnproved], [null, null])
 })

@@ -1,4 +1,5 @@
 // `uus audit` and `uus audit verify`: the one asks page by page and writes as it reads, the other runs here.
+import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Argv } from 'yargs'
 import { type AuditInput, type AuditItem, type AuditPage, isRow } from '../actions/audit.ts'
@@ -159,6 +160,11 @@ async function* counted(
 
 /** The file is there whole, or not at all. */
 async function writeFile(disk: Disk, path: string, texts: AsyncIterable<string>): Promise<void> {
+  if (!existsSync(dirname(resolve(path)))) {
+    throw new UusError('USAGE', `--output ${path}: there is no such folder`, {
+      hint: 'Make it, or name another',
+    })
+  }
   const file = await disk.createTemp(dirname(resolve(path)))
   try {
     for await (const piece of texts) if (piece !== '') await file.write(Buffer.from(piece))

@@ -7,8 +7,8 @@ export function renderVerify(result: VerifyResult, out: Output): void {
   const { problem } = result
   if (problem !== null) {
     out.line(`${out.style('red', 'bad')} ${problem.message}`)
-    if (result.provedThrough !== null)
-      out.line(`Up to row ${result.provedThrough} the log is proved: ${signatures(result, out)}`)
+    if (result.checkpoints > 0) out.line(`Proved are ${describeProved(result)} by ${signatures(result, out)}`)
+    out.line('  → Set this copy aside as it is, and compare it with a backup or an export from before')
     return
   }
   if (result.rows === 0) {
@@ -16,7 +16,7 @@ export function renderVerify(result: VerifyResult, out: Output): void {
     return
   }
   out.line(`${out.style('green', 'good')} ${describeRows(result)}`)
-  if (result.checkpoints > 0) out.line(`Proved up to row ${result.provedThrough}: ${signatures(result, out)}`)
+  if (result.checkpoints > 0) out.line(`Proved are ${describeProved(result)} by ${signatures(result, out)}`)
   if (result.firstUnproved !== null) {
     out.line(
       `From row ${result.firstUnproved} on they are chained to those before, but no checkpoint covers them yet.`,
@@ -36,6 +36,10 @@ function describeRows({ rows, firstRow, lastRow, filter }: VerifyResult): string
     `${rows} rows between ${firstRow} and ${lastRow} are of the log, unchanged. They were chosen (${describeFilter(filter)}): ` +
     'that none which belongs to these was left out cannot be proved.'
   )
+}
+
+function describeProved({ filter, provedRows, provedThrough }: VerifyResult): string {
+  return filter === null ? `the rows up to ${provedThrough}` : `${provedRows} rows up to ${provedThrough}`
 }
 
 function describeFilter(filter: FilterEcho): string {

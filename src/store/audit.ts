@@ -78,7 +78,8 @@ export class Audit {
       via: entry.actor.via,
       action: entry.action.toWellFormed(),
       subject: entry.subject.toWellFormed(),
-      reason: entry.reason?.toWellFormed() ?? null,
+      // No reason and an empty one are the same, in CSV too.
+      reason: entry.reason?.toWellFormed() || null,
       details: canonicalJson(wellFormed(entry.details)),
     }
     const leaf = auditLeaf(row)

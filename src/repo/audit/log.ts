@@ -54,10 +54,10 @@ export class AuditLog {
     const newest = checkpoints.newest()
     const now = this.#clock.now()
     if (last === null || !isCheckpointDue(last.sequence - (newest?.sequence ?? 0), newest, now)) return null
-    const { fingerprint } = checkpoints.keys()[0]!
+    const { fingerprint, madeAt } = checkpoints.keys()[0]!
     const signer = await this.#keys.signerOf(fingerprint, 'the audit log')
-    // OpenPGP's times are whole seconds.
-    const at = now - (now % 1000)
+    // OpenPGP's times are whole seconds, and no signature is older than its key, even if the clock was set back.
+    const at = Math.floor(Math.max(now, madeAt) / 1000) * 1000
     const text = renderCheckpoint({ origin: settings.get('audit-origin')!, ...last, at })
     const made = {
       sequence: last.sequence,
