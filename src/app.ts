@@ -7,19 +7,22 @@ import {
   parseInput,
   type ServerContext,
 } from './actions/action.ts'
+import { type VerifyResult, verifyAudit } from './actions/audit-verify.ts'
 import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
+import { auditName } from './actions/keys.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
 import { packageOrigin } from './actions/package-origin.ts'
 import { actions } from './actions/registry.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
+import { runAudit, runVerify, type VerifyFlags } from './cli/audit.ts'
 import { type Programs, runCli } from './cli/cli.ts'
 import { runDoctor, runRestore } from './cli/local.ts'
-import { invoker, type Terminal } from './cli/run.ts'
+import { type ActionSession, invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
-import type { Config } from './config/config.ts'
+import { type Config, readConfig } from './config/config.ts'
 import { examine } from './doctor.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
 import { AccessLog } from './lib/access-log.ts'
@@ -53,10 +56,11 @@ export async function openAlone(
   config: Config,
   disk: Disk = new RealDisk(),
   clock: Clock = systemClock,
+  actor: Actor = system,
 ): Promise<AloneProcess> {
   const stack = new AsyncDisposableStack()
   try {
-    const jobs = stack.use(await openJobs(config, disk, clock))
+    const jobs = stack.use(await openJobs(config, disk, clock, actor))
     const queue = new LocalJobs(jobs)
     const network = stack.use(
       await openNetworkSide(
@@ -94,13 +98,28 @@ export async function callAction(
   actor: Actor,
   emit: Emit,
 ): Promise<Outcome> {
+  await using session = await openActions(config, verb)
+  return await session.call(verb, input, actor, emit)
+}
+
+/** The same for several calls. Once none of them found a server, all run here. */
+async function openActions(config: Config, what: string): Promise<ActionSession> {
   const paths = dataPaths(config.dataFolder)
-  const answer = await callServer(paths.socket, verb, input, actor, emit)
-  if (answer !== null) return answer
-  makeDataFolder(config.dataFolder)
-  using _lock = takeLock(paths.lock, `uus ${verb}`, lockWaitMs)
-  await using alone = await openAlone(config)
-  return await alone.call(verb, input, { actor, emit })
+  const owned = new AsyncDisposableStack()
+  let alone: AloneProcess | null = null
+  return {
+    async call(verb, input, actor, emit) {
+      const answer = alone === null ? await callServer(paths.socket, verb, input, actor, emit) : null
+      if (answer !== null) return answer
+      if (alone === null) {
+        makeDataFolder(config.dataFolder)
+        owned.use(takeLock(paths.lock, `uus ${what}`, lockWaitMs))
+        alone = owned.use(await openAlone(config, new RealDisk(), systemClock, actor))
+      }
+      return alone.call(verb, input, { actor, emit })
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
 }
 
 function runAction(context: ServerContext, verb: string, input: unknown, call: Call): Promise<Outcome> {
@@ -191,6 +210,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         version: readVersion(),
         alarms: () => network.alarms(),
         suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
+        checkpoint: () => newestCheckpoint(network.reader),
       }),
     )
     network.room.start()
@@ -219,6 +239,12 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     await stack.disposeAsync()
     throw error
   }
+}
+
+function newestCheckpoint({ audit, checkpoints }: Store) {
+  const newest = checkpoints.newest()
+  if (newest === null) return null
+  return { sequence: newest.sequence, head: audit.headOf(newest.sequence)!, at: newest.at }
 }
 
 async function openAccessLog({ accessLog }: Config, log: Log): Promise<AccessLog | null> {
@@ -263,8 +289,17 @@ export function runMain(arguments_: readonly string[], program: string): Promise
       runRestore(terminal, flags, () =>
         restore(file, flags.configPath, { ...invoker(process.env), via: 'cli' }),
       ),
+    audit: (flags) => runAudit(terminal, flags, openActions, new RealDisk()),
+    verifyAudit: (flags) => runVerify(terminal, flags, verifyAuditLog),
   }
   return runCli(arguments_, terminal, programs, readVersion())
+}
+
+/** An export needs no configuration: it may lie on another machine. */
+function verifyAuditLog({ file, key, seen, configPath }: VerifyFlags): Promise<VerifyResult> {
+  const source =
+    file === undefined ? { catalogue: dataPaths(readConfig(configPath).dataFolder).catalogue } : { file }
+  return verifyAudit({ source, keyFile: key ?? null, seen })
 }
 
 /** `uus status | head`: whoever read has enough. */
@@ -276,9 +311,10 @@ function endIfNobodyReads(error: Error): void {
 /** Makes the catalogue and the keys; the active key of each channel. */
 async function prepareData(config: Config): Promise<{ channel: string; fingerprint: string }[]> {
   using jobs = await openJobs(config, new RealDisk(), systemClock, { ...invoker(process.env), via: 'init' })
-  const { channels, keys } = jobs.repo.store
-  return channels.list().flatMap((channel) => {
+  const { channels, keys, checkpoints } = jobs.repo.store
+  const signing = channels.list().flatMap((channel) => {
     const active = keys.list(channel.id).find((key) => key.role === 'active')
     return active === undefined ? [] : [{ channel: channel.name, fingerprint: active.fingerprint }]
   })
+  return [...signing, { channel: auditName, fingerprint: checkpoints.keys()[0]!.fingerprint }]
 }

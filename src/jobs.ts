@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import type { JobsContext } from './actions/action.ts'
 import { upstreamArchive } from './actions/upstream-archive.ts'
 import type { Config } from './config/config.ts'
+import { describeConfig } from './config/describe.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
 import { UusError } from './lib/errors.ts'
+import { AuditLog } from './repo/audit/log.ts'
 import { Committer } from './repo/commit.ts'
+import { recordConfiguration } from './repo/configuration.ts'
 import { configure, republishOutdated } from './repo/configure.ts'
 import type { Repo } from './repo/repo.ts'
 import { SigningKeys } from './repo/signing-keys.ts'
@@ -89,12 +92,15 @@ export async function openJobs(
       channels: config.channels,
       packages: new Blobs(paths.pool, disk),
     }
+    recordConfiguration(repo, describeConfig(config), actor)
     await configure(repo, config.archives, actor)
+    const auditLog = new AuditLog(store, keys, clock)
+    await auditLog.prepare(actor)
     await republishOutdated(repo, actor, () => {})
     const archives = config.archives.map((archive) => upstreamArchive(archive, config))
     const adopter = new Adopter(repo, new Blobs(paths.incoming, disk, { transient: true }), archives)
     const owned = resources.move()
-    return { config, repo, adopter, [Symbol.dispose]: () => owned.dispose() }
+    return { config, repo, adopter, auditLog, [Symbol.dispose]: () => owned.dispose() }
   } catch (error) {
     resources.dispose()
     throw error

@@ -7,6 +7,7 @@ import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Turns } from '../lib/turns.ts'
 import type { CacheReport } from '../pool/report.ts'
+import type { AuditLog } from '../repo/audit/log.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
@@ -27,6 +28,7 @@ export interface JobsContext {
   readonly config: Config
   readonly repo: Repo
   readonly adopter: Adopter
+  readonly auditLog: AuditLog
 }
 
 /** A piece of an action that runs in the jobs process. Its input and output cross a process border: plain data. */

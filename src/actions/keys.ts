@@ -2,15 +2,18 @@
 import { z } from 'zod'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
+import { auditName } from '../repo/audit/log.ts'
 import { unknownChannel } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
 import { dropKey, type KeyChange, rotateKeys } from '../repo/rotate-keys.ts'
 import type { Channel } from '../store/channels.ts'
+import type { AuditKey } from '../store/checkpoints.ts'
 import { joinPublicKeys } from '../trust/signing.ts'
 import { type Listing, listing, type Outcome, readStep, step, stepAction } from './action.ts'
 import { reason } from './shared.ts'
 
 export interface KeyEntry {
+  /** Or `audit`. */
   readonly channel: string
   readonly fingerprint: string
   readonly role: string
@@ -22,8 +25,8 @@ const nothing = z.object({})
 type Nothing = z.output<typeof nothing>
 
 const listStep = readStep<Nothing, Listing<KeyEntry>>('key list', ({ repo }) =>
-  listing(
-    repo.store.channels.list().flatMap((channel) =>
+  listing([
+    ...repo.store.channels.list().flatMap((channel) =>
       repo.store.keys.list(channel.id).map((key) => ({
         channel: channel.name,
         fingerprint: key.fingerprint,
@@ -32,8 +35,23 @@ const listStep = readStep<Nothing, Listing<KeyEntry>>('key list', ({ repo }) =>
         madeAt: formatIso(key.madeAt),
       })),
     ),
-  ),
+    ...repo.store.checkpoints.keys().map((key, index) => ({
+      channel: auditName,
+      fingerprint: key.fingerprint,
+      role: index === 0 ? 'active' : 'retired',
+      algorithm: key.algorithm,
+      madeAt: formatIso(key.madeAt),
+    })),
+  ]),
 )
+
+/** The audit log's key is named where channels' keys are. */
+export { auditName }
+
+/** All that ever signed the log, in one block: old checkpoints are verified with old keys. */
+export function joinAuditKeys(keys: readonly AuditKey[]): Promise<{ armored: string; binary: Buffer }> {
+  return joinPublicKeys(keys.map((key) => key.publicKey))
+}
 
 export const keyList = stepAction(
   { verb: 'key list', role: 'viewer', input: nothing as z.ZodType<Nothing> },
@@ -52,6 +70,7 @@ export interface KeyExport extends Outcome {
 const exportStep = readStep<z.output<typeof exportInput>, KeyExport>(
   'key export',
   async ({ repo }, order) => {
+    if (order.channel === auditName) return exportAuditKeys(repo.store.checkpoints.keys())
     const channel = findPublishedChannel(repo, order.channel)
     const keys = repo.store.keys.list(channel.id).filter((key) => key.role !== 'retired')
     const { armored } = await joinPublicKeys(keys.map((key) => key.publicKey))
@@ -63,6 +82,12 @@ const exportStep = readStep<z.output<typeof exportInput>, KeyExport>(
     }
   },
 )
+
+async function exportAuditKeys(keys: readonly AuditKey[]): Promise<KeyExport> {
+  const { armored } = await joinAuditKeys(keys)
+  const fingerprints = keys.map((key) => key.fingerprint)
+  return { status: 'done', channel: auditName, armored, fingerprints }
+}
 
 export const keyExport = stepAction(
   { verb: 'key export', role: 'viewer', input: exportInput as z.ZodType<z.output<typeof exportInput>> },

@@ -68,7 +68,8 @@ export const upkeepStep = step<Record<string, never>, void>('upkeep', (context, 
   upkeep(context, call),
 )
 
-async function upkeep({ repo, config }: JobsContext, call: Call): Promise<void> {
+async function upkeep(context: JobsContext, call: Call): Promise<void> {
+  const { repo, config } = context
   const troubles: UusError[] = []
   const tried = async (work: Promise<unknown>) => {
     try {
@@ -79,8 +80,19 @@ async function upkeep({ repo, config }: JobsContext, call: Call): Promise<void> 
   }
   await tried(republishStale(repo, call.actor, call.emit))
   await tried(renewEnvelopes(repo))
+  await tried(signAuditLog(context, call))
   for (const finding of refreshAlarms(repo, maxAgeOf({ config }), troubles))
     call.emit({ type: 'alarm', ...finding })
+}
+
+/** A lost key keeps nothing else from being done; there is an alarm when it lasts. */
+async function signAuditLog({ auditLog }: JobsContext, call: Call): Promise<void> {
+  try {
+    await auditLog.checkpoint()
+  } catch (error) {
+    if (!(error instanceof UusError) || error.code !== 'SIGNING_KEY_MISSING') throw error
+    call.emit({ type: 'note', message: `${error.message}. ${error.hint}` })
+  }
 }
 
 /** Suites that are made to move: their newest Release should not be old. */

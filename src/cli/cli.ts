@@ -4,6 +4,7 @@ import yargs, { type Argv } from 'yargs'
 import { configPath } from '../actions/init.ts'
 import { UusError } from '../lib/errors.ts'
 import type { LogFormat } from '../lib/log.ts'
+import { type AuditFlags, addAudit, type VerifyFlags } from './audit.ts'
 import type { ActionCommand, Values } from './command.ts'
 import { groups } from './command-groups.ts'
 import { topCommands } from './commands.ts'
@@ -25,6 +26,8 @@ export interface Programs {
   serve(flags: ServeFlags): Promise<number>
   doctor(flags: CommonFlags): Promise<number>
   restore(flags: CommonFlags, file: string): Promise<number>
+  audit(flags: AuditFlags): Promise<number>
+  verifyAudit(flags: VerifyFlags): Promise<number>
 }
 
 /** Parses and runs; resolves with the exit code of DESIGN's table. */
@@ -129,6 +132,12 @@ export async function runCli(
       },
     )
   for (const spec of topCommands) cli = addAction(cli, spec)
+  cli = addAudit(
+    cli,
+    (flags) => (run = () => programs.audit(flags)),
+    (flags) => (run = () => programs.verifyAudit(flags)),
+    commonFlags,
+  )
   for (const [name, group] of Object.entries(groups)) {
     cli = cli.command(name, group.describe, (command) =>
       group.commands.reduce(addAction, command).demandCommand(1, `Which ${name} command?`),
@@ -147,7 +156,7 @@ function isCommand(word: string | undefined): boolean {
   const names = topCommands.map(({ command }) => command.split(' ')[0])
   return (
     word !== undefined &&
-    ['init', 'serve', 'doctor', 'restore', ...Object.keys(groups), ...names].includes(word)
+    ['init', 'serve', 'doctor', 'restore', 'audit', ...Object.keys(groups), ...names].includes(word)
   )
 }
 

@@ -1,6 +1,6 @@
 // The commands without a group that are one action call: flags, help and examples, what is asked, how the answer looks.
 import { resolve } from 'node:path'
-import { type ActionCommand, items, list, text, withReason, withRelease, withTo } from './command.ts'
+import { type ActionCommand, list, text, withReason, withRelease, withTo } from './command.ts'
 import * as render from './render.ts'
 import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
@@ -236,22 +236,5 @@ export const topCommands: readonly ActionCommand[] = [
     examples: [['uus backup /var/backups/uus.tar', 'it has the private keys in it: keep it safe']],
     input: (values) => ({ file: resolve(String(values.file)) }),
     render: upkeep.renderBackup as Render,
-  },
-  {
-    command: 'audit',
-    describe: 'What was done, by whom, when and why',
-    verb: 'audit',
-    examples: [['uus audit --since 2026-11-01 --limit 20', '']],
-    options: (command) =>
-      command
-        .option('since', { type: 'string', requiresArg: true, describe: 'ISO 8601 date or time' })
-        .option('until', { type: 'string', requiresArg: true, describe: 'ISO 8601 date or time' })
-        .option('limit', { type: 'string', requiresArg: true, describe: 'Only the newest so many' }),
-    input: (values) => ({
-      since: text(values.since),
-      until: text(values.until),
-      limit: values.limit === undefined ? null : Number(values.limit),
-    }),
-    render: items(render.renderAudit as never),
   },
 ]

@@ -1,6 +1,5 @@
 // How each action's result looks to a person.
 import type { ArchiveSuiteEntry, DropResult } from '../actions/archives.ts'
-import type { AuditItem } from '../actions/audit.ts'
 import type {
   ChannelDetails,
   ChannelEntry,
@@ -339,21 +338,6 @@ export function renderRollback(result: RollbackResult, out: Output): void {
 export function renderDrop(result: DropResult, out: Output): void {
   if (result.dropped.length === 0) out.line(`Nothing of ${result.archive} is served any more.`)
   for (const name of result.dropped) out.line(`Dropped ${name}`)
-}
-
-export function renderAudit(items: readonly AuditItem[], out: Output): void {
-  out.table(
-    ['no', 'time', 'who', 'via', 'action', 'subject', 'reason'],
-    items.map((item) => [
-      String(item.sequence),
-      item.at.replace('T', ' ').replace('Z', ''),
-      item.actor,
-      item.via,
-      item.action,
-      item.subject,
-      item.reason ?? '',
-    ]),
-  )
 }
 
 export function renderText(result: SourcesResult | KeyExport, out: Output): void {

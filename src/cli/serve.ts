@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Enrolment } from '../actions/client-files.ts'
 import { type InitOrder, initConfig } from '../actions/init.ts'
+import { auditName } from '../actions/keys.ts'
 import { type Config, parseConfig, reachableUrl, readConfig, withBaseUrl } from '../config/config.ts'
 import { parseListen } from '../config/shape.ts'
 import { UusError } from '../lib/errors.ts'
@@ -143,7 +144,10 @@ export async function runInit(
     for (const note of result.notes) out.line(note)
     out.line(`Configuration: ${flags.configPath}${result.isNewConfig ? ' (new: have a look at it)' : ''}`)
     out.line(`Data: ${result.config.dataFolder}`)
-    for (const { channel, fingerprint } of keys) out.line(`Channel ${channel} is signed by ${fingerprint}`)
+    for (const { channel, fingerprint } of keys) {
+      const what = channel === auditName ? 'The audit log' : `Channel ${channel}`
+      out.line(`${what} is signed by ${fingerprint}`)
+    }
     return 0
   } catch (error) {
     return printError(terminal, flags.json, error)

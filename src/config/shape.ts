@@ -6,6 +6,7 @@ import { parseDuration, parseRate, parseSize, parseTimeOfDay } from '../lib/unit
 const reservedNames: ReadonlySet<string> = new Set([
   'api',
   'assets',
+  'audit',
   'healthz',
   'keys',
   'metrics',

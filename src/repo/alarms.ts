@@ -36,6 +36,7 @@ export function refreshAlarms(
     ...validityFindings(repo, now),
     ...(troubles ?? []).map(troubleFinding),
     ...sourceFindings(store, sources.names),
+    ...auditFindings(store, now),
   ]
   const isOn = new Set(store.alarms.list().map((alarm) => alarm.key))
   const isFound = new Set(findings.map((finding) => finding.key))
@@ -139,6 +140,19 @@ const troubleKey = 'upkeep:'
 /** What failed of the work that is done now and then. */
 function troubleFinding({ code, message, hint }: UusError): Finding {
   return { key: `upkeep:${code}`, message, hint: hint ?? 'See the log' }
+}
+
+/** The audit log should be signed daily. */
+function auditFindings(store: Store, now: number): Finding[] {
+  const since = store.audit.timeAfter(store.checkpoints.newest()?.sequence ?? 0)
+  if (since === null || now - since <= 2 * dayMs) return []
+  return [
+    {
+      key: 'audit',
+      message: `The audit log was not signed since ${formatIso(since)}`,
+      hint: 'Restore the data directory\'s "keys" folder from your backup',
+    },
+  ]
 }
 
 function seedFindings(repo: Repo): Finding[] {

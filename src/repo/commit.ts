@@ -52,7 +52,7 @@ export interface ChannelCommit {
     readonly actor: Actor
     readonly action: string
     readonly subject: string
-    readonly details: Json
+    readonly details: { readonly [name: string]: Json | undefined }
   }
   /** Further effects of the same act, in the same transaction. */
   readonly alongside?: (tx: Tx, revision: number, at: number) => void
@@ -140,7 +140,8 @@ export class Committer {
         recordPacks(tx, this.#store.texts, one)
       for (const suite of prepared.suites) this.#publish(tx, channel, revision, suite)
       commit.alongside?.(tx, revision, at)
-      this.#store.audit.append(tx, { at, reason: commit.reason, ...commit.audit })
+      const details = { ...commit.audit.details, channel: channel.name, snapshot: snapshot.id }
+      this.#store.audit.append(tx, { at, reason: commit.reason, ...commit.audit, details })
       return revision
     })
     const { id, kind, entered, left } = snapshot

@@ -2,8 +2,10 @@
 import type { Json } from '../lib/canonical-json.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
+import { formatIso } from '../lib/units.ts'
 import type { Actor } from '../store/audit.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
+import type { Decision } from '../store/decisions.ts'
 import type { Placed } from '../store/views.ts'
 import { indexChanges } from './changes.ts'
 import { isSamePlace, planEntry } from './entry.ts'
@@ -122,8 +124,13 @@ function describeItem(item: PendingItem, isForced: boolean): Json {
     release: item.release,
     suites: item.suites,
     files: [...new Set(item.arrived.map((stanza) => stanza.sha256))].sort(),
+    ...(item.decision?.verb === 'approve' ? { approvedBy: [describeApproval(item.decision)] } : {}),
     ...(overridden.length === 0 ? {} : { overridden }),
   }
+}
+
+function describeApproval({ actor, at, reason }: Decision): Json {
+  return { actor, at: formatIso(at), reason }
 }
 
 /** The gated channel that is meant, and the one that feeds it. */

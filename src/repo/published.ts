@@ -7,6 +7,7 @@ import type { Sha256 } from '../lib/digest.ts'
 import { formatIso, parseSnapshotId } from '../lib/units.ts'
 import type { Suite } from '../store/archives.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
+import type { AuditKey } from '../store/checkpoints.ts'
 import type { SigningKey } from '../store/keys.ts'
 import type { PoolFile } from '../store/pool-files.ts'
 import type { Head, PublicationFile } from '../store/publications.ts'
@@ -87,6 +88,8 @@ export interface PublishedChannel {
 
 export interface Published {
   readonly channels: ReadonlyMap<string, PublishedChannel>
+  /** What the audit log is signed by; newest first. */
+  readonly auditKeys: readonly AuditKey[]
   /** A package file that a channel names so, now or in a retained snapshot. One indexed look-up. */
   findPackage(channel: PublishedChannel, archive: ServedArchive, path: string): PoolFile | null
   /** The newest snapshot of a channel at or before a time (`YYYYMMDDTHHMMSSZ`). */
@@ -138,6 +141,7 @@ export class PublishedLoader {
       const snapshots = new Snapshots(store, this.#clock)
       return {
         channels: new Map(channels.map((channel) => [channel.name, channel])),
+        auditKeys: store.checkpoints.keys(),
         findPackage: (channel, archive, path) =>
           store.poolFiles.find(channel.id, archive.id, path, channel.retainedSince),
         findSnapshot: (channel, time) => snapshots.find(channel, time),

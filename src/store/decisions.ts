@@ -63,14 +63,15 @@ export class Decisions {
     }
   }
 
-  /** A suite of the archive goes by another release from now on: what is in force there holds on. */
+  /** A suite of the archive goes by another release from now on: what is in force there holds on. Their number. */
   carryOver(
     tx: Tx,
     archiveId: number,
     from: string,
     to: string,
     by: { readonly at: number; readonly actor: string },
-  ): void {
+  ): number {
+    let count = 0
     const channels = this.#db
       .pluck<number>('SELECT DISTINCT channel_id FROM decision WHERE archive_id = ? AND release = ?')
       .all(archiveId, from)
@@ -80,8 +81,10 @@ export class Decisions {
         if (decision.archiveId !== archiveId || decision.release !== from) continue
         const reason = `release ${from} is ${to} now${decision.reason === null ? '' : `; ${decision.reason}`}`
         this.add(tx, { ...decision, ...by, release: to, reason })
+        count++
       }
     }
+    return count
   }
 
   /** The holds in force on a channel. */

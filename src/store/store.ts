@@ -4,6 +4,7 @@ import { Alarms } from './alarms.ts'
 import { Archives } from './archives.ts'
 import { Audit } from './audit.ts'
 import { Channels } from './channels.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { Database } from './database.ts'
 import { Decisions } from './decisions.ts'
 import { Entries } from './entries.ts'
@@ -31,6 +32,7 @@ export class Store implements Disposable {
   readonly keys: Keys
   readonly alarms: Alarms
   readonly audit: Audit
+  readonly checkpoints: Checkpoints
   readonly settings: Settings
 
   private constructor(db: Database) {
@@ -48,6 +50,7 @@ export class Store implements Disposable {
     this.keys = new Keys(db)
     this.alarms = new Alarms(db)
     this.audit = new Audit(db)
+    this.checkpoints = new Checkpoints(db)
     this.settings = new Settings(db)
   }
 

@@ -33,9 +33,25 @@ export async function verifyInRelease(
   now: number,
   what: string,
 ): Promise<VerifiedRelease> {
+  const { latin1, signedBy } = await verifySplit(file, keyring, now, what)
+  return mint(latin1, signedBy, sha256(file), what)
+}
+
+/** Verifies any clear-signed text, and says by whom it is signed. TrustError. */
+export async function verifyClearSigned(
+  file: Buffer,
+  keyring: Keyring,
+  now: number,
+  what: string,
+): Promise<{ readonly text: string; readonly signedBy: string }> {
+  const { latin1, signedBy } = await verifySplit(file, keyring, now, what)
+  return { text: Buffer.from(latin1, 'latin1').toString(), signedBy }
+}
+
+async function verifySplit(file: Buffer, keyring: Keyring, now: number, what: string) {
   const { signedText, signatures } = splitClearSigned(file, what)
   const signedBy = await verifySignatures(Buffer.from(signedText, 'latin1'), signatures, keyring, now, what)
-  return mint(signedText, signedBy, sha256(file), what)
+  return { latin1: signedText, signedBy }
 }
 
 /** Verifies Release with Release.gpg, for archives without InRelease. */

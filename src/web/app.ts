@@ -2,6 +2,7 @@
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { type Call, parseInput, type ServerContext } from '../actions/action.ts'
 import { conf, pins, publicKeysOf, publishedChannel, sources } from '../actions/client-files.ts'
+import { auditName, joinAuditKeys } from '../actions/keys.ts'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 import { createMetrics, type Watched } from './metrics.ts'
@@ -10,6 +11,8 @@ export interface Health extends Watched {
   readonly version: string
   /** Alarms that are on. */
   alarms(): readonly { readonly key: string; readonly message: string; readonly hint: string | null }[]
+  /** The audit log's newest one: who keeps it notices if the log is ever made anew. */
+  checkpoint(): { readonly sequence: number; readonly head: string; readonly at: number } | null
 }
 
 const anonymous: Call = { actor: { name: 'anonymous', via: 'api' }, emit: () => {} }
@@ -26,7 +29,14 @@ export function createApp(context: ServerContext, health: Health): express.Expre
       snapshot: channel.head?.id ?? null,
       at: channel.head === null ? null : formatIso(channel.head.at),
     }))
-    response.json({ status: alarms.length === 0 ? 'ok' : 'alarm', version: health.version, channels, alarms })
+    const newest = health.checkpoint()
+    response.json({
+      status: alarms.length === 0 ? 'ok' : 'alarm',
+      version: health.version,
+      channels,
+      audit: newest && { ...newest, at: formatIso(newest.at) },
+      alarms,
+    })
   })
 
   const metrics = createMetrics(context, health)
@@ -59,7 +69,11 @@ export function createApp(context: ServerContext, health: Health): express.Expre
       next()
       return
     }
-    const { armored, binary } = await publicKeysOf(publishedChannel(context.published(), name))
+    const published = context.published()
+    const { armored, binary } =
+      name === auditName
+        ? await joinAuditKeys(published.auditKeys)
+        : await publicKeysOf(publishedChannel(published, name))
     response.type(kind === 'asc' ? 'text/plain' : 'application/octet-stream')
     response.send(kind === 'asc' ? armored : binary)
   })

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { type IndexPlace, indexPath, isFlatSuite, isStanzaKind } from '../../debian/index-kinds.ts'
 import { releaseOfCodename } from '../../debian/names.ts'
+import { renderIdentity } from '../../debian/release.ts'
 import type { Json } from '../../lib/canonical-json.ts'
 import type { Sha256 } from '../../lib/digest.ts'
 import { UusError } from '../../lib/errors.ts'
@@ -99,7 +100,7 @@ export class Adopter {
           actor: input.actor,
           action: input.isAccepted ? 'adopt --accept' : 'adopt',
           subject: name,
-          details: describeAdoption(verified, changes),
+          details: { ...describeAdoption(verified, changes), ...describeAccepted(suite, verified, vanished) },
         },
         alongside: (tx) => {
           this.#recordIndexes(tx, suite, read, vanished, clock.now())
@@ -347,7 +348,7 @@ function difference(before: readonly number[], after: readonly number[]): ViewCh
   return { enter: after.filter((id) => !had.has(id)), leave: before.filter((id) => !has.has(id)) }
 }
 
-function describeAdoption(verified: VerifiedRelease, changes: ReadonlyMap<number, ViewChange>): Json {
+function describeAdoption(verified: VerifiedRelease, changes: ReadonlyMap<number, ViewChange>) {
   let entered = 0
   let left = 0
   for (const change of changes.values()) {
@@ -356,4 +357,20 @@ function describeAdoption(verified: VerifiedRelease, changes: ReadonlyMap<number
   }
   const { release, signedBy, fileSha256 } = verified
   return { date: new Date(release.date).toISOString(), signedBy, release: fileSha256, entered, left }
+}
+
+/** What an administrator lets pass with --accept: what clients recognise the suite by, and what vanished. */
+function describeAccepted(
+  { adopted }: Suite,
+  { release }: VerifiedRelease,
+  vanished: readonly IndexPlace[],
+): { readonly [name: string]: Json | undefined } {
+  const before = adopted?.identity
+  const isSame = before === undefined || renderIdentity(before) === renderIdentity(release.identity)
+  return {
+    identity: isSame
+      ? undefined
+      : { before: renderIdentity(before), after: renderIdentity(release.identity) },
+    frozen: vanished.length === 0 ? undefined : vanished.map(indexPath),
+  }
 }
