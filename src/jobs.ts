@@ -12,6 +12,7 @@ import { AuditLog } from './repo/audit/log.ts'
 import { Committer } from './repo/commit.ts'
 import { recordConfiguration } from './repo/configuration.ts'
 import { configure, republishOutdated } from './repo/configure.ts'
+import { architecturesByRelease, Installability } from './repo/installability.ts'
 import type { Repo } from './repo/repo.ts'
 import { SigningKeys } from './repo/signing-keys.ts'
 import type { Actor } from './store/audit.ts'
@@ -91,6 +92,10 @@ export async function openJobs(
       settings,
       channels: config.channels,
       packages: new Blobs(paths.pool, disk),
+      installability: new Installability(
+        store,
+        (release) => architecturesByRelease(store.archives.suites(), config.archives).get(release) ?? [],
+      ),
     }
     recordConfiguration(repo, describeConfig(config), actor)
     await configure(repo, config.archives, actor)

@@ -277,7 +277,7 @@ test('a version is as old as its first appearance, whatever its phasing did sinc
   await tell({ stable: suite(packages('vim 9.0')) }, async ({ rig, offer }) => {
     await offer({ stable: suite([phased('9.1', 10)]) })
     const first = rig.clock.now()
-    for (const percentage of [20, 40, 60, 80]) {
+    for (const percentage of [20, 40, 60, 100]) {
       rig.clock.advance(day)
       await offer({ stable: suite([phased('9.1', percentage)]) })
     }

@@ -1,12 +1,9 @@
 // `uus key list | export | rotate | drop`.
 import { z } from 'zod'
-import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 import { auditName } from '../repo/audit/log.ts'
-import { unknownChannel } from '../repo/promote.ts'
-import type { Repo } from '../repo/repo.ts'
 import { dropKey, type KeyChange, rotateKeys } from '../repo/rotate-keys.ts'
-import type { Channel } from '../store/channels.ts'
+import { findPublishedChannel } from '../repo/scope.ts'
 import type { AuditKey } from '../store/checkpoints.ts'
 import { joinPublicKeys } from '../trust/signing.ts'
 import { type Listing, listing, type Outcome, readStep, step, stepAction } from './action.ts'
@@ -131,11 +128,3 @@ export const keyDrop = stepAction(
 )
 
 /** The channel; USAGE for upstream, which is not published. */
-function findPublishedChannel(repo: Repo, name: string): Channel {
-  const channel = repo.store.channels.find(name)
-  if (channel === null) throw unknownChannel(repo, name)
-  if (channel.parentId !== null) return channel
-  throw new UusError('USAGE', 'upstream is what the archives offer: it is not published, and has no key', {
-    hint: 'Name one of your channels; "uus channel list" shows them',
-  })
-}

@@ -3,6 +3,7 @@ import type { Action, Outcome, Step } from './action.ts'
 import { archiveDrop, archiveList } from './archives.ts'
 import { audit } from './audit.ts'
 import { backup } from './backup.ts'
+import { channelCheck } from './channel-check.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
 import { conf, pins, sources } from './client-files.ts'
 import { approve, decline, hold, unhold } from './decide.ts'
@@ -20,6 +21,7 @@ import { explain, pending } from './pending.ts'
 import { promote } from './promote.ts'
 import { remove } from './remove.ts'
 import { resetDatesAction } from './reset-dates.ts'
+import { rulesTest } from './rules.ts'
 import { signSnapshotStep } from './snapshot-envelopes.ts'
 import {
   rollbackStep,
@@ -52,6 +54,7 @@ const all = [
   archiveList,
   audit,
   backup,
+  channelCheck,
   channelDiff,
   channelList,
   channelSeed,
@@ -70,6 +73,7 @@ const all = [
   pins,
   promote,
   remove,
+  rulesTest,
   resetDatesAction,
   snapshotDiff,
   snapshotKeep,

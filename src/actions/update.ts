@@ -5,7 +5,7 @@ import { type ErrorValue, UusError } from '../lib/errors.ts'
 import { refreshAlarms } from '../repo/alarms.ts'
 import { republishStale } from '../repo/configure.ts'
 import { type MadeContents, makeDueContents, publishContents } from '../repo/contents.ts'
-import { evaluateApprovals } from '../repo/evaluate.ts'
+import { evaluate } from '../repo/evaluate.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { renewEnvelopes } from '../repo/renew.ts'
 import type { Suite } from '../store/archives.ts'
@@ -58,7 +58,7 @@ export const settleStep = step<SettleInput, void>('settle', async (context, { un
     })
   }
   await followChannels(context.repo, call.actor, call.emit)
-  await evaluateApprovals(context.repo, call.actor, call.emit)
+  await evaluate(context.repo, call.actor, call.emit)
   await followChannels(context.repo, call.actor, call.emit)
   await upkeep(context, call)
 })
@@ -79,6 +79,7 @@ async function upkeep(context: JobsContext, call: Call): Promise<void> {
     }
   }
   await tried(republishStale(repo, call.actor, call.emit))
+  await tried(evaluate(repo, call.actor, call.emit))
   await tried(renewEnvelopes(repo))
   await tried(signAuditLog(context, call))
   for (const finding of refreshAlarms(repo, maxAgeOf({ config }), troubles))

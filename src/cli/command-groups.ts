@@ -1,12 +1,13 @@
 // The commands that stand in a group (`uus channel list`): flags, help and examples, what is asked, how the answer looks.
-import { type ActionCommand, items, text, withReason } from './command.ts'
+import { type ActionCommand, items, list, text, withReason, withRelease } from './command.ts'
 import * as render from './render.ts'
+import * as decisions from './render-decisions.ts'
 import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
 
 export const groups: Record<string, { describe: string; commands: readonly ActionCommand[] }> = {
   channel: {
-    describe: 'Channels: list, show, diff, seed',
+    describe: 'Channels: list, show, diff, check, seed',
     commands: [
       {
         command: 'list',
@@ -29,6 +30,13 @@ export const groups: Record<string, { describe: string; commands: readonly Actio
         examples: [['uus channel diff approved testing', '']],
         input: (values) => ({ from: values.from, to: values.to }),
         render: render.renderDiff as Render,
+      },
+      {
+        command: 'check <channel>',
+        describe: 'What cannot be installed from a channel, and why',
+        verb: 'channel check',
+        input: (values) => ({ channel: values.channel }),
+        render: decisions.renderCheck as Render,
       },
       {
         command: 'seed <channel>',
@@ -57,6 +65,19 @@ export const groups: Record<string, { describe: string; commands: readonly Actio
           reason: text(values.reason),
         }),
         render: render.renderSeed as Render,
+      },
+    ],
+  },
+  rules: {
+    describe: 'Rules: test',
+    commands: [
+      {
+        command: 'test [channel]',
+        describe: 'What each waiting item would get of the rules of a channel',
+        verb: 'rules test',
+        options: withRelease,
+        input: (values) => ({ channel: text(values.channel), releases: list(values.release) }),
+        render: decisions.renderRules as Render,
       },
     ],
   },

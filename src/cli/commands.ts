@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { type ActionCommand, list, text, withReason, withRelease, withTo } from './command.ts'
 import * as render from './render.ts'
+import * as decisions from './render-decisions.ts'
 import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
 
@@ -17,7 +18,7 @@ const decision = (verb: string, describe: string, examples: ActionCommand['examp
     releases: list(values.release),
     reason: text(values.reason),
   }),
-  render: render.renderDecide as Render,
+  render: decisions.renderDecide as Render,
 })
 
 export const topCommands: readonly ActionCommand[] = [
@@ -62,7 +63,7 @@ export const topCommands: readonly ActionCommand[] = [
     examples: [['uus pending', 'what waits for approved']],
     options: withRelease,
     input: (values) => ({ channel: text(values.channel), releases: list(values.release) }),
-    render: render.renderPending as Render,
+    render: decisions.renderPending as Render,
   },
   {
     command: 'promote <selector...>',
@@ -88,6 +89,11 @@ export const topCommands: readonly ActionCommand[] = [
               array: true,
               describe: 'Kinds that groups take only when asked',
             })
+            .option('with-deps', {
+              type: 'boolean',
+              default: false,
+              describe: 'Take along what is needed so that nothing becomes uninstallable',
+            })
             .option('dry-run', {
               type: 'boolean',
               default: false,
@@ -106,11 +112,12 @@ export const topCommands: readonly ActionCommand[] = [
       asOf: text(values.asOf),
       releases: list(values.release),
       include: list(values.include),
+      withDeps: values.withDeps,
       dryRun: values.dryRun,
       force: values.force,
       reason: text(values.reason),
     }),
-    render: render.renderPromote as Render,
+    render: decisions.renderPromote as Render,
   },
   {
     command: 'explain <selector...>',
@@ -122,7 +129,7 @@ export const topCommands: readonly ActionCommand[] = [
       to: text(values.to),
       releases: list(values.release),
     }),
-    render: render.renderExplain as Render,
+    render: decisions.renderExplain as Render,
   },
   decision('approve', 'Record an approval; what all gates let through enters at once', [
     ['uus approve bash', ''],

@@ -8,10 +8,7 @@ import type {
   SourceDifference,
 } from '../actions/channels.ts'
 import type { SourcesResult } from '../actions/client-files.ts'
-import type { DecideResult } from '../actions/decide.ts'
 import type { KeyExport } from '../actions/keys.ts'
-import type { PendingEntry, PendingResult } from '../actions/pending.ts'
-import type { PromoteResult } from '../actions/promote.ts'
 import type { RemoveResult } from '../actions/remove.ts'
 import type {
   KeepResult,
@@ -174,86 +171,6 @@ export function renderSeed(result: SeedResult, out: Output): void {
   else out.line(`${result.channel} is seeded: ${result.entered} packages, snapshot ${result.snapshot}.`)
 }
 
-export function renderPending(result: PendingResult, out: Output): void {
-  if (result.items.length === 0) {
-    out.line(`Nothing waits between ${result.from} and ${result.channel}.`)
-    return
-  }
-  out.table(
-    ['source', 'kind', 'from', 'to', 'suites', 'waits', 'state'],
-    result.items.map((item) => [
-      out.bold(item.source),
-      item.kind,
-      item.from ?? '-',
-      item.kind === 'remove' ? '-' : item.to,
-      item.suites.join(' '),
-      out.ago(item.since),
-      describeState(item, out),
-    ]),
-  )
-  out.line()
-  out.line(`${result.items.length} waiting between ${result.from} and ${result.channel}.`)
-}
-
-function describeState(item: PendingEntry, out: Output): string {
-  if (item.state === 'ready') return out.style('green', 'ready')
-  const why = item.verdicts.find((verdict) => verdict.state !== 'pass')
-  return `${out.style('yellow', item.state)} ${out.dim(why?.gate ?? '')}`
-}
-
-export function renderExplain(result: PendingResult, out: Output): void {
-  if (result.items.length === 0)
-    out.line(`Nothing of that waits between ${result.from} and ${result.channel}.`)
-  for (const item of result.items) {
-    out.line(
-      `${out.bold(item.source)} ${item.from ?? '-'} → ${item.to} (${item.kind}) in ${item.suites.join(', ')}`,
-    )
-    for (const verdict of item.verdicts) {
-      const color = verdict.state === 'pass' ? 'green' : 'yellow'
-      out.line(`  ${out.style(color, verdict.state.padEnd(11))} ${verdict.gate}: ${verdict.sentence}`)
-    }
-    for (const name of item.packages) out.line(out.dim(`  ${name}`))
-  }
-}
-
-export function renderPromote(result: PromoteResult, out: Output): void {
-  for (const refused of result.refused) {
-    out.line(`${out.style('red', 'refused')} ${refused.source} ${refused.version}: ${refused.why.join('; ')}`)
-  }
-  if (result.status === 'nothing') {
-    out.line(`Nothing of that waits between ${result.from} and ${result.channel}.`)
-    return
-  }
-  if (result.status === 'refused') {
-    for (const why of result.objections)
-      out.line(`${out.style('red', 'refused')} ${why}. If it is meant so: --force --reason "…"`)
-    out.line('Nothing was promoted.')
-    return
-  }
-  out.table(
-    ['source', 'kind', 'from', 'to', 'suites'],
-    result.items.map((item) => [
-      out.bold(item.source),
-      item.kind,
-      item.from ?? '-',
-      item.to,
-      item.suites.join(' '),
-    ]),
-  )
-  if (result.isDryRun) {
-    out.line()
-    for (const line of result.entered) out.line(out.style('green', `+ ${line}`))
-    for (const line of result.left) out.line(out.style('red', `- ${line}`))
-    out.line(`Would change ${result.channel} so. Nothing was done (--dry-run).`)
-  } else if (result.snapshot === null) {
-    out.line(`${result.channel} has all of it already.`)
-  } else {
-    out.line(
-      `${result.channel} has them since snapshot ${result.snapshot}: ${result.entered.length} packages in, ${result.left.length} out.`,
-    )
-  }
-}
-
 export function renderRemove(result: RemoveResult, out: Output): void {
   for (const item of result.items)
     out.line(`${out.bold(item.source)} ${item.version} (${item.release}): ${item.packages.join(', ')}`)
@@ -268,23 +185,6 @@ export function renderRemove(result: RemoveResult, out: Output): void {
     if (result.isBlocked) out.line('Nobody gets their files any more, from older snapshots neither.')
     out.line('Machines that installed them keep them: apt removes and downgrades nothing by itself.')
   }
-}
-
-export function renderDecide(result: DecideResult, out: Output): void {
-  if (result.status === 'nothing') {
-    out.line('Nothing to change: it is so already, or nothing of that waits.')
-    return
-  }
-  const verbs = { hold: 'on hold', unhold: 'no longer on hold', approve: 'approved', decline: 'declined' }
-  for (const item of result.items) {
-    const version = item.version === null ? '' : ` ${item.version}`
-    out.line(
-      `${out.bold(item.source)}${version} is ${verbs[result.verb]} in ${result.channel} (${item.archive}, ${item.release}).`,
-    )
-  }
-  if (result.snapshot !== null) out.line(`${result.channel} has it since snapshot ${result.snapshot}.`)
-  for (const waiting of result.waiting)
-    out.line(`${waiting.source} ${waiting.version} waits: ${waiting.why.join('; ')}`)
 }
 
 export function renderSnapshots(items: readonly SnapshotEntry[], out: Output): void {

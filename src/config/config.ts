@@ -5,6 +5,7 @@ import { dirname, isAbsolute, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import { type IndexKind, isFlatSuite } from '../debian/index-kinds.ts'
 import { systemCode, UusError } from '../lib/errors.ts'
+import type { GatesConfig, RuleConfig } from './gates.ts'
 import { describe, lineOf, type Problem } from './problems.ts'
 import { configShape, type RawConfig } from './shape.ts'
 import { nearest } from './suggest.ts'
@@ -52,6 +53,9 @@ export interface ChannelConfig {
   readonly validForSeconds: number | null
   readonly keepSeconds: number
   readonly keyAlgorithm: 'ed25519' | 'rsa4096'
+  readonly gates: GatesConfig
+  readonly together: readonly (readonly string[])[]
+  readonly rules: readonly RuleConfig[]
 }
 
 /** A rate that may depend on the time of day (minutes since midnight, UTC). Null: no limit. */
@@ -297,6 +301,17 @@ const kindsOf: Record<RawConfig['archives'][number]['indexes'][number], readonly
   contents: ['contents'],
 }
 
+/** What a channel is fed from is kept as long as anything may have to wait in it, and a week more. */
+function soakOf(raw: RawConfig['channels'], name: string): number {
+  const fed = Object.values(raw).filter((channel) => channel.from === name)
+  const soaks = fed.flatMap(({ gates, rules }) => [
+    ...gates.soak.map(({ seconds }) => seconds),
+    ...rules.flatMap(({ soakSeconds }) => soakSeconds ?? []),
+  ])
+  const longest = Math.max(0, ...soaks)
+  return longest === 0 ? 0 : longest + 7 * 86_400
+}
+
 /** Parents before children. */
 function buildChannels(raw: RawConfig['channels']): ChannelConfig[] {
   const ordered: ChannelConfig[] = []
@@ -309,8 +324,11 @@ function buildChannels(raw: RawConfig['channels']): ChannelConfig[] {
         follows: channel.follow ?? channel.from === 'upstream',
         compression: channel.compression,
         validForSeconds: channel['valid-for'],
-        keepSeconds: channel.keep,
+        keepSeconds: Math.max(channel.keep, soakOf(raw, name)),
         keyAlgorithm: channel['signing-key'],
+        gates: channel.gates,
+        together: channel.together,
+        rules: channel.rules,
       })
       visit(name)
     }

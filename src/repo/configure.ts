@@ -14,6 +14,7 @@ import { isMissing } from './fsck.ts'
 import type { ChannelOptions } from './options.ts'
 import { renderVersion } from './publish/publication.ts'
 import type { Repo } from './repo.ts'
+import { recordRules } from './rules.ts'
 
 /** What the catalogue needs to know of a configured archive. */
 export interface ArchiveOptions {
@@ -118,6 +119,9 @@ function isWanted(archive: ArchiveOptions, { kind, component, architecture }: Su
 
 async function configureChannels(repo: Repo, isFirst: boolean, actor: Actor): Promise<void> {
   const { store, clock, channels, keys } = repo
+  store.db.write((tx) => {
+    for (const { name, rules } of channels) recordRules(tx, store.settings, name, rules, clock.now())
+  })
   for (const options of channels) {
     const parent = store.channels.find(options.from)!
     const known = store.channels.find(options.name)

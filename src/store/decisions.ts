@@ -99,6 +99,20 @@ export class Decisions {
     return this.#newest(channelId, "verb IN ('approve', 'decline')", 'source, version')
   }
 
+  /** All approvals of versions that were not declined since. */
+  approvals(channelId: number): Decision[] {
+    const rows = this.#db
+      .prepare<Row>(
+        `SELECT * FROM decision AS one WHERE channel_id = ? AND verb = 'approve' AND NOT EXISTS (
+           SELECT 1 FROM decision AS other WHERE other.channel_id = one.channel_id AND other.verb = 'decline'
+             AND other.release = one.release AND other.archive_id = one.archive_id AND other.source = one.source
+             AND other.version = one.version AND other.id > one.id)
+         ORDER BY id`,
+      )
+      .all(channelId)
+    return rows.map((row) => this.#toDecision(row))
+  }
+
   /** The sources of a channel that were decided about after a decision, and the newest decision. */
   since(channelId: number, decisionId: number): { sources: string[]; newest: number } {
     const rows = this.#db

@@ -10,6 +10,8 @@ export type SettingName =
   | 'times-reset-revision'
   /** What the audit log's checkpoints call this installation. */
   | 'audit-origin'
+  /** Since when a channel has a rule. */
+  | `rule:${string}`
   /** A part of the configuration, as it was last written into the audit log. */
   | `configured:${string}`
 

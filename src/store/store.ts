@@ -9,6 +9,7 @@ import { Database } from './database.ts'
 import { Decisions } from './decisions.ts'
 import { Entries } from './entries.ts'
 import { Garbage } from './garbage.ts'
+import { History } from './history.ts'
 import { Keys } from './keys.ts'
 import { PoolFiles } from './pool-files.ts'
 import { Publications } from './publications.ts'
@@ -23,6 +24,7 @@ export class Store implements Disposable {
   readonly records: Records
   readonly channels: Channels
   readonly views: Views
+  readonly history: History
   readonly publications: Publications
   readonly entries: Entries
   readonly garbage: Garbage
@@ -41,6 +43,7 @@ export class Store implements Disposable {
     this.records = new Records(db)
     this.channels = new Channels(db)
     this.views = new Views(db)
+    this.history = new History(db)
     this.publications = new Publications(db)
     this.entries = new Entries(db)
     this.garbage = new Garbage(db)

@@ -280,43 +280,6 @@ export class Views {
       .all(viewId, since, viewId, exceptAt, exceptAt)
   }
 
-  /** The first revision at which a channel showed a version of a source, in an archive; null if it never did. */
-  firstRevisionOf(
-    channelId: number,
-    archiveId: number,
-    source: string,
-    sourceVersion: string,
-  ): number | null {
-    return (
-      this.#db
-        .pluck<number | null>(
-          `SELECT min(member.since)
-           FROM record
-           CROSS JOIN view ON view.channel_id = ?
-           CROSS JOIN suite_index ON suite_index.id = view.index_id
-           CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.archive_id = ?
-           CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
-           WHERE record.source = ? AND record.source_version = ?`,
-        )
-        .get(channelId, archiveId, source, sourceVersion) ?? null
-    )
-  }
-
-  /** The last revision at which a channel showed a version of a source; null if it never did. */
-  lastRevisionOf(channelId: number, source: string, sourceVersion: string): number | null {
-    return (
-      this.#db
-        .pluck<number | null>(
-          `SELECT max(coalesce(member.until - 1, ${now}))
-           FROM record
-           CROSS JOIN view ON view.channel_id = ?
-           CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
-           WHERE record.source = ? AND record.source_version = ?`,
-        )
-        .get(channelId, source, sourceVersion) ?? null
-    )
-  }
-
   /** The distinct sources of records. */
   sourcesOf(recordIds: readonly number[]): string[] {
     return this.#db
