@@ -9,42 +9,11 @@ import type { DecideResult } from '../src/actions/decide.ts'
 import type { PendingResult } from '../src/actions/pending.ts'
 import type { PromoteResult } from '../src/actions/promote.ts'
 import type { RollbackResult } from '../src/actions/snapshots.ts'
-import { FakeArchive, type SuiteSpec } from './rig/archive.ts'
-import { day, hour, minute } from './rig/clock.ts'
+import { FakeArchive } from './rig/archive.ts'
+import { day, hour } from './rig/clock.ts'
 import { aPackage, type BuiltPackage, packages } from './rig/packages.ts'
-import { Rig, type RigOptions } from './rig/rig.ts'
-
-let date = Date.UTC(2026, 10, 20)
-
-function suite(content: readonly BuiltPackage[], more: Partial<SuiteSpec> = {}): SuiteSpec {
-  date += minute
-  return { components: { main: { amd64: content } }, date, ...more }
-}
-
-interface Story {
-  readonly archive: FakeArchive
-  readonly rig: Rig
-  /** Publishes suites and updates. */
-  offer(suites: Record<string, SuiteSpec>): Promise<void>
-}
-
-/** A rig after its first update; the suites' names are the archive's. */
-async function tell(
-  suites: Record<string, SuiteSpec>,
-  story: (story: Story) => Promise<void>,
-  options: Partial<RigOptions> = {},
-): Promise<void> {
-  await using archive = await FakeArchive.start()
-  for (const [name, spec] of Object.entries(suites)) await archive.publish(name, spec)
-  await using rig = await Rig.open({ archives: [{ archive, suites: Object.keys(suites) }], ...options })
-  await rig.mustUpdate()
-  const offer = async (more: Record<string, SuiteSpec>) => {
-    for (const [name, spec] of Object.entries(more)) await archive.publish(name, spec)
-    await rig.mustUpdate()
-  }
-  await story({ archive, rig, offer })
-  await rig.check()
-}
+import { Rig } from './rig/rig.ts'
+import { suite, tell } from './rig/story.ts'
 
 const headOf = (rig: Rig, channel: string) => rig.store.channels.head(rig.store.channels.find(channel)!.id)!
 const alarmKeys = (rig: Rig) => rig.store.alarms.list().map((alarm) => alarm.key)
