@@ -36,6 +36,8 @@ export interface Judgement {
 }
 
 interface Snapshot {
+  /** The state of the catalogue that it was last compared with. */
+  state: number
   readonly ids: ReadonlySet<number>
   readonly universe: Universe
 }
@@ -145,12 +147,14 @@ export class Installability {
     }
     this.#fields.set(key, field)
     this.#keepAwhile()
-    const ids = this.#visible(channel, release, set)
+    const state = this.#store.db.changeCount()
     const known = field.channels.get(channel.id)
+    if (known?.state === state) return known.universe
+    const ids = this.#visible(channel, release, set)
     // Of several channels most is the same: the next one begins where another one is.
     const near = known ?? field.channels.values().next().value
     const universe = this.#reach(field, near, ids)
-    field.channels.set(channel.id, { ids, universe })
+    field.channels.set(channel.id, { state, ids, universe })
     if (field.pool.size > maxWaste * (universe.size + 1000)) this.#fields.delete(key)
     return universe
   }

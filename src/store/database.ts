@@ -150,6 +150,11 @@ export class Database implements Disposable {
     return result
   }
 
+  /** Grows with every row that this connection changes; equal means that nothing did. */
+  changeCount(): number {
+    return this.pluck<number>('SELECT total_changes()').get()!
+  }
+
   /** Copies everything as it is at one moment to a new file, while others read and write. */
   async backUp(path: string): Promise<void> {
     await this.#sqlite.backup(path)
