@@ -18,10 +18,11 @@ const jobsBudgetBytes = 350e6
 const hostText = await hostConfig()
 const archives = hostText === null ? [] : hostArchives(hostText)
 const security = archives.flatMap((one) =>
-  one.suites.filter((suite) => suite.endsWith('-security')).map((suite) => ({ uri: one.uris[0]!.uri, suite })),
+  one.suites
+    .filter((suite) => suite.endsWith('-security'))
+    .map((suite) => ({ uri: one.uris[0]!.uri, suite })),
 )[0]
-const skip =
-  security === undefined ? 'no upstream with a security suite can be reached' : needs('pgrep').skip
+const skip = security === undefined ? 'no upstream with a security suite can be reached' : needs('pgrep').skip
 
 async function packagesOf(uri: string, suite: string): Promise<string | null> {
   const answer = await fetch(`${uri}/dists/${suite}/main/binary-amd64/Packages.gz`)
@@ -64,7 +65,8 @@ test('pending, explain and promotions of real packages', { skip }, async (t) => 
   for (const item of items) {
     assert.match(item.kind, /^(update|late-binaries)$/, item.source)
     const installable = item.verdicts.find((verdict) => verdict.gate === 'installable')!
-    if (installable.state === 'blocked') assert.match(installable.sentence, /^Breaks by itself: .+ (depends|on|conflicts) /)
+    if (installable.state === 'blocked')
+      assert.match(installable.sentence, /^Breaks by itself: .+ (depends|on|conflicts) /)
   }
   const blocked = items.find((item) => item.state === 'blocked')
   const explained = await timed<PendingResult>('explain', 'explain', blocked?.source ?? items[0]!.source)
@@ -82,7 +84,10 @@ test('pending, explain and promotions of real packages', { skip }, async (t) => 
   // Nothing that testing can install is broken in approved.
   const key = (one: CheckResult['items'][number]) => `${one.package} ${one.version}`
   const broken = new Set(before.items.map(key))
-  assert.deepEqual(after.items.filter((one) => !broken.has(key(one))), [])
+  assert.deepEqual(
+    after.items.filter((one) => !broken.has(key(one))),
+    [],
+  )
   t.diagnostic(`${after.items.length} packages cannot be installed in either`)
   const pid = (await run('pgrep', ['-P', String(server.pid)])).stdout.trim()
   const peak = Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
