@@ -59,6 +59,7 @@ test('Andrew tries an update, approves it for later, and takes it back', needs('
     'gates: {soak: [{source: editor, for: 5s}]}',
     async (scene) => {
       const { server, machine } = scene
+      assert.deepEqual(await (await machine('approved')).download('editor'), ['editor 1'])
       await scene.offer(packages('editor 2', 'viewer 1'))
       const tester = await machine('testing')
       assert.deepEqual(await tester.download('editor'), ['editor 2'])
