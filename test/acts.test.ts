@@ -114,6 +114,32 @@ const acts: readonly Act[] = [
     rows: ['adopt --accept', 'follow', 'publish anew'],
   },
   {
+    name: 'a user who is added',
+    act: (rig) => rig.call('user add', aUser).catch(doneAlready),
+    rows: ['user add'],
+  },
+  {
+    name: 'a user who may do more from now on',
+    prepare: (rig) => rig.call('user add', aUser),
+    act: (rig) => rig.call('user role', { name: 'jorge', role: 'approver' }),
+    rows: ['user role'],
+  },
+  {
+    name: 'a token',
+    prepare: (rig) => rig.call('user add', aUser),
+    act: (rig) => rig.call('user token', { name: 'jorge' }),
+    rows: ['user token'],
+  },
+  {
+    name: 'a user who is removed, with a token',
+    async prepare(rig) {
+      await rig.call('user add', aUser)
+      await rig.call('user token', { name: 'jorge' })
+    },
+    act: (rig) => rig.call('user remove', { name: 'jorge', reason: 'left' }).catch(doneAlready),
+    rows: ['user remove'],
+  },
+  {
     name: 'the daily checkpoint',
     async prepare(rig) {
       rig.clock.advance(2 * day)
@@ -122,6 +148,12 @@ const acts: readonly Act[] = [
     rows: [],
   },
 ]
+
+const aUser = { name: 'jorge', role: 'viewer' }
+
+function doneAlready(error: unknown): void {
+  if (!(error instanceof UusError) || !['USAGE', 'UNKNOWN_NAME'].includes(error.code)) throw error
+}
 
 /** Done already: there is nothing to drop any more. */
 function refusedOnly(error: unknown): void {

@@ -11,11 +11,12 @@ import type { AuditLog } from '../repo/audit/log.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
+import type { Role } from '../store/people.ts'
 import type { PoolFile } from '../store/pool-files.ts'
 import type { Adopter } from '../sync/upstream/adopt.ts'
 import type { Gatherer } from '../sync/upstream/gather.ts'
 
-export type { Actor }
+export type { Actor, Role }
 
 /** Who calls, and where events go. */
 export interface Call {
@@ -70,8 +71,6 @@ export interface ServerContext {
   cache(): CacheReport | null
 }
 
-export type Role = 'viewer' | 'approver' | 'admin'
-
 /** How it went; the command line turns it into its exit code. */
 export type Status =
   | 'done'
@@ -89,6 +88,8 @@ export interface Action<I, O extends Outcome> {
   /** As on the command line: `promote`, `snapshot rollback`. */
   readonly verb: string
   readonly role: Role
+  /** What needs more than that: `--force`. */
+  roleFor?(input: I): Role
   readonly input: z.ZodType<I>
   /** The step it consists of, where it is one and nothing else. */
   readonly step?: Step<I, O>

@@ -103,7 +103,13 @@ export const promoteStep = step<z.output<typeof input>, PromoteResult>(
 )
 
 export const promote = stepAction(
-  { verb: 'promote', role: 'approver', input: input as z.ZodType<z.output<typeof input>> },
+  {
+    verb: 'promote',
+    role: 'approver',
+    // Gates bind approvers.
+    roleFor: (order) => (order.force ? 'admin' : 'approver'),
+    input: input as z.ZodType<z.output<typeof input>>,
+  },
   promoteStep,
 )
 

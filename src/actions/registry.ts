@@ -43,6 +43,18 @@ import {
   update,
   upkeepStep,
 } from './update.ts'
+import {
+  userAdd,
+  userAddStep,
+  userList,
+  userPassword,
+  userPasswordStep,
+  userRemove,
+  userRevoke,
+  userRole,
+  userToken,
+  userTokenStep,
+} from './users.ts'
 
 /** An action whose types are checked at its definition; here only its name matters. */
 export type AnyAction = Action<unknown, Outcome>
@@ -85,6 +97,13 @@ const all = [
   status,
   unhold,
   update,
+  userAdd,
+  userList,
+  userPassword,
+  userRemove,
+  userRevoke,
+  userRole,
+  userToken,
 ] as unknown as readonly AnyAction[]
 
 export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => [one.verb, one]))
@@ -105,6 +124,9 @@ const innerSteps = [
   upkeepStep,
   verifyPackagesStep,
   statusStep,
+  userAddStep,
+  userPasswordStep,
+  userTokenStep,
 ] as unknown as readonly AnyStep[]
 
 export const steps: ReadonlyMap<string, AnyStep> = new Map(

@@ -1,11 +1,12 @@
 // The commands that stand in a group (`uus channel list`): flags, help and examples, what is asked, how the answer looks.
-import { type ActionCommand, items, list, text, withReason, withRelease } from './command.ts'
+import { type CommandGroup, items, list, text, withReason, withRelease } from './command.ts'
 import * as render from './render.ts'
 import * as decisions from './render-decisions.ts'
 import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
+import { userGroup } from './user-commands.ts'
 
-export const groups: Record<string, { describe: string; commands: readonly ActionCommand[] }> = {
+export const groups: Record<string, CommandGroup> = {
   channel: {
     describe: 'Channels: list, show, diff, check, seed',
     commands: [
@@ -210,4 +211,5 @@ export const groups: Record<string, { describe: string; commands: readonly Actio
       },
     ],
   },
+  user: userGroup,
 }

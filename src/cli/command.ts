@@ -16,6 +16,12 @@ export interface ActionCommand {
   readonly render: Render
 }
 
+/** Commands that stand below one word. */
+export interface CommandGroup {
+  readonly describe: string
+  readonly commands: readonly ActionCommand[]
+}
+
 export const text = (value: unknown) => (value === undefined ? null : String(value))
 export const list = (value: unknown) => (value === undefined ? [] : [value].flat().map(String))
 

@@ -23,6 +23,11 @@ const descriptors = {
   NO_ADVISORY_DATA: usage,
   UNKNOWN_NAME: unknownName,
   MALFORMED: failed,
+  // People, and what they may.
+  UNAUTHENTICATED: { httpStatus: 401, exitCode: 1, isRetryable: false },
+  FORBIDDEN: { httpStatus: 403, exitCode: 1, isRetryable: false },
+  TOO_MANY_REQUESTS: { httpStatus: 429, exitCode: 1, isRetryable: true },
+  REQUEST_TOO_LARGE: { httpStatus: 413, exitCode: 2, isRetryable: false },
   // Upstream and the trust in it.
   UPSTREAM_UNREACHABLE: elsewhere,
   UPSTREAM_STATUS: elsewhere,

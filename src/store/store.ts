@@ -11,6 +11,7 @@ import { Entries } from './entries.ts'
 import { Garbage } from './garbage.ts'
 import { History } from './history.ts'
 import { Keys } from './keys.ts'
+import { People } from './people.ts'
 import { PoolFiles } from './pool-files.ts'
 import { Publications } from './publications.ts'
 import { Records } from './records.ts'
@@ -31,6 +32,7 @@ export class Store implements Disposable {
   readonly texts: Texts
   readonly poolFiles: PoolFiles
   readonly decisions: Decisions
+  readonly people: People
   readonly keys: Keys
   readonly alarms: Alarms
   readonly audit: Audit
@@ -50,6 +52,7 @@ export class Store implements Disposable {
     this.texts = new Texts(db)
     this.poolFiles = new PoolFiles(db)
     this.decisions = new Decisions(db)
+    this.people = new People(db)
     this.keys = new Keys(db)
     this.alarms = new Alarms(db)
     this.audit = new Audit(db)

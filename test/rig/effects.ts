@@ -19,6 +19,7 @@ export async function checkEffectsHaveRows(catalogue: string, what: string): Pro
   compare('decisions', decisions(store), decisionRows(rows))
   compare('keys', keys(store), keyRows(rows))
   compare('configuration', configuration(store), configurationRows(rows))
+  compare('people', people(store), peopleRows(rows))
   compare('what is out of the configuration', frozen(store), frozenRows(rows))
   const { problem } = await verifyAudit({ source: { catalogue }, keyFile: null, seen: [] })
   assert.equal(problem, null, what)
@@ -131,4 +132,32 @@ function frozenRows(rows: readonly AuditRow[]): string[] {
     if (verb === 'configure') gone.delete(`${what} ${subject}`)
   }
   return [...gone]
+}
+
+function people(store: Store): string[] {
+  return store.people.list().map((person) => {
+    const tokens = store.people.tokens(person.id).filter((token) => token.revokedAt === null)
+    const numbers = tokens.map((token) => token.id).join(',')
+    return `${person.name} ${person.role} ${person.passwordHash !== null} ${numbers}`
+  })
+}
+
+/** What the rows, one after the other, come to. */
+function peopleRows(rows: readonly AuditRow[]): string[] {
+  const known = new Map<string, { role: Json; hasPassword: Json; tokens: Set<Json> }>()
+  for (const { action, subject, details } of rows) {
+    const { role, hasPassword, token } = details as Record<string, Json>
+    const person = known.get(subject)
+    if (action === 'user add')
+      known.set(subject, { role: role!, hasPassword: hasPassword!, tokens: new Set() })
+    if (action === 'user remove') known.delete(subject)
+    if (person === undefined) continue
+    if (action === 'user role') person.role = role!
+    if (action === 'user password') person.hasPassword = hasPassword!
+    if (action === 'user token') person.tokens.add(token!)
+    if (action === 'user revoke') person.tokens.delete(token!)
+  }
+  return [...known].map(
+    ([name, { role, hasPassword, tokens }]) => `${name} ${role} ${hasPassword} ${[...tokens].join(',')}`,
+  )
 }
