@@ -8,6 +8,7 @@ import {
   type ServerContext,
 } from './actions/action.ts'
 import { type VerifyResult, verifyAudit } from './actions/audit-verify.ts'
+import { Authenticator } from './actions/authenticate.ts'
 import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
 import { auditName } from './actions/keys.ts'
@@ -22,6 +23,7 @@ import { type Programs, runCli } from './cli/cli.ts'
 import { runDoctor, runRestore } from './cli/local.ts'
 import { type ActionSession, invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
+import { commandSummaries } from './cli/summaries.ts'
 import { type Config, readConfig } from './config/config.ts'
 import { examine } from './doctor.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
@@ -206,12 +208,21 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
           }),
         onError: (error, path) => logFailure(log, error, path),
       },
-      createApp(context, {
-        version: readVersion(),
-        alarms: () => network.alarms(),
-        suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
-        checkpoint: () => newestCheckpoint(network.reader),
-      }),
+      createApp(
+        context,
+        {
+          version: readVersion(),
+          alarms: () => network.alarms(),
+          suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
+          checkpoint: () => newestCheckpoint(network.reader),
+        },
+        {
+          authenticator: new Authenticator(network.reader.people, () => clock.now()),
+          summaries: commandSummaries(),
+          allowsHttp: config.api.allowsHttp,
+          onError: (error, path) => logFailure(log, error, path),
+        },
+      ),
     )
     network.room.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>

@@ -130,12 +130,16 @@ export function listing<T>(items: readonly T[]): Listing<T> {
 }
 
 /** Input from outside, checked; USAGE names everything that is wrong with it. */
-export function parseInput<I>(theAction: Pick<Action<I, Outcome>, 'verb' | 'input'>, input: unknown): I {
+export function parseInput<I>(
+  theAction: Pick<Action<I, Outcome>, 'verb' | 'input'>,
+  input: unknown,
+  /** What is wrong besides. */
+  further: readonly string[] = [],
+  hint = `See "uus ${theAction.verb} --help"`,
+): I {
   const parsed = theAction.input.safeParse(input)
-  if (parsed.success) return parsed.data
-  const details = parsed.error.issues.map((issue) => [...issue.path, issue.message].join(': '))
-  throw new UusError('USAGE', `${theAction.verb}: ${details[0]}`, {
-    details: details.slice(1),
-    hint: `See "uus ${theAction.verb} --help"`,
-  })
+  if (parsed.success && further.length === 0) return parsed.data
+  const found = parsed.error?.issues.map((issue) => [...issue.path, issue.message].join(': ')) ?? []
+  const details = [...found, ...further]
+  throw new UusError('USAGE', `${theAction.verb}: ${details[0]}`, { details: details.slice(1), hint })
 }

@@ -97,6 +97,7 @@ export interface Config {
   readonly upstreamProxy: string | null
   readonly cache: CacheConfig
   readonly limits: LimitsConfig
+  readonly api: { readonly allowsHttp: boolean }
   /** A file's path, true for stdout; null: as the log's format has it. */
   readonly accessLog: string | boolean | null
   readonly archives: readonly ArchiveConfig[]
@@ -238,6 +239,7 @@ function build(raw: RawConfig, path: string): Config {
       memoryBytes: raw.cache.memory,
     },
     limits: buildLimits(raw.limits),
+    api: { allowsHttp: raw.api['allow-http'] },
     accessLog:
       typeof raw['access-log'] === 'string' ? locate(raw['access-log']) : (raw['access-log'] ?? null),
     archives: raw.archives.map((archive) => buildArchive(archive, raw, locate)),

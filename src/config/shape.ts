@@ -215,6 +215,11 @@ const channel = z.strictObject({
   rules: z.array(rule).default([]),
 })
 
+const api = z.strictObject({
+  /** Tokens and passwords are taken over plain http too, from other hosts. */
+  'allow-http': z.boolean().default(false),
+})
+
 export const configShape = z.strictObject({
   /** The folder that holds everything UUS makes; relative to this file. */
   data: z.string().min(1),
@@ -232,6 +237,8 @@ export const configShape = z.strictObject({
   cache: cache.prefault({}),
   /** How upstream servers are asked for package files. */
   limits: limits.prefault({}),
+  /** The HTTP interface for programs. */
+  api: api.prefault({}),
   /** One JSON line for each answer: to stdout (true), to a file, or not at all. Default: with `--log json`. */
   'access-log': z.union([z.boolean(), z.string().min(1)]).optional(),
   archives: z.array(upstreamArchive).min(1, 'must name an archive'),

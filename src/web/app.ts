@@ -5,6 +5,7 @@ import { conf, pins, publicKeysOf, publishedChannel, sources } from '../actions/
 import { auditName, joinAuditKeys } from '../actions/keys.ts'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
+import { type ApiOptions, createApi } from './api.ts'
 import { createMetrics, type Watched } from './metrics.ts'
 
 export interface Health extends Watched {
@@ -17,7 +18,7 @@ export interface Health extends Watched {
 
 const anonymous: Call = { actor: { name: 'anonymous', via: 'api' }, emit: () => {} }
 
-export function createApp(context: ServerContext, health: Health): express.Express {
+export function createApp(context: ServerContext, health: Health, api: ApiOptions): express.Express {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
@@ -38,6 +39,8 @@ export function createApp(context: ServerContext, health: Health): express.Expre
       alarms,
     })
   })
+
+  app.use(createApi(context, api))
 
   const metrics = createMetrics(context, health)
   app.get('/metrics', async (_request, response) => {
