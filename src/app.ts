@@ -1,5 +1,4 @@
 // The composition root of the server: which parts it has, and what each is given. Its other half is jobs.ts.
-import type { AddressInfo } from 'node:net'
 import {
   type Call,
   type JobsContext,
@@ -26,6 +25,7 @@ import { runInit, runServe } from './cli/serve.ts'
 import { commandSummaries } from './cli/summaries.ts'
 import { type Config, readConfig } from './config/config.ts'
 import { examine } from './doctor.ts'
+import { openDoors } from './doors.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
 import { AccessLog } from './lib/access-log.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -34,14 +34,13 @@ import { systemCode, UusError } from './lib/errors.ts'
 import type { Emit } from './lib/events.ts'
 import type { Log } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
-import { closeHttp, listenHttp } from './listen.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
 import { createHandler } from './proxy/handler.ts'
 import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
 import { takeLock } from './store/lock.ts'
 import type { Store } from './store/store.ts'
-import { createApp } from './web/app.ts'
+import { createApp, type Health } from './web/app.ts'
 
 const lockWaitMs = 3000
 
@@ -143,13 +142,15 @@ export interface ServeOptions {
 
 export interface RunningServer extends AsyncDisposable {
   readonly port: number
+  /** Where else it listens, in words. */
+  readonly otherDoors: readonly string[]
   readonly jobsPid: number | undefined
   /** Ends when everything that was due at the start has been tried. */
   readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
-  /** Log files were moved away: goes on in new ones. */
-  reopenLogs(): void
+  /** Log files were moved away, or certificates changed: goes on with the new ones. */
+  reopenFiles(): void
 }
 
 /** Starts the server: listens first, then updates what is due. Disposing it stops it in good order. */
@@ -161,13 +162,19 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   try {
     stack.use(takeLock(paths.lock, 'uus serve', lockWaitMs))
     let handle: ReturnType<typeof createHandler> | null = null
-    const http = await listenHttp(config.listen, (request, response) => {
-      if (handle !== null) handle(request, response)
-      else
-        response.writeHead(503, { 'Retry-After': '2', 'Content-Type': 'text/plain' }).end('UUS is starting\n')
-    })
-    stack.defer(() => closeHttp(http))
-    const { port } = http.address() as AddressInfo
+    const doors = await openDoors(
+      config,
+      (request, response) => {
+        if (handle !== null) handle(request, response)
+        else
+          response
+            .writeHead(503, { 'Retry-After': '2', 'Content-Type': 'text/plain' })
+            .end('UUS is starting\n')
+      },
+      (error) => log('error', `${error.message}; the one before stays in use`),
+    )
+    stack.use(doors)
+    const { port } = doors
     let onChanged = () => {}
     const jobs = stack.use(
       await ForkedJobs.start({
@@ -186,6 +193,18 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const accessLog = await openAccessLog(config, log)
     if (accessLog !== null) stack.use(accessLog)
     onChanged = () => network.reload()
+    const health: Health = {
+      alarms: () => network.alarms(),
+      suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
+      checkpoint: () => newestCheckpoint(network.reader),
+    }
+    const app = createApp(context, health, {
+      authenticator: new Authenticator(network.reader.people, () => clock.now()),
+      summaries: commandSummaries(),
+      allowsHttp: config.api.allowsHttp,
+      onError: (error, path) => logFailure(log, error, path),
+    })
+    const clientApp = createApp(context, health, null)
     handle = createHandler(
       {
         published: () => context.published(),
@@ -208,21 +227,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
           }),
         onError: (error, path) => logFailure(log, error, path),
       },
-      createApp(
-        context,
-        {
-          version: readVersion(),
-          alarms: () => network.alarms(),
-          suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
-          checkpoint: () => newestCheckpoint(network.reader),
-        },
-        {
-          authenticator: new Authenticator(network.reader.people, () => clock.now()),
-          summaries: commandSummaries(),
-          allowsHttp: config.api.allowsHttp,
-          onError: (error, path) => logFailure(log, error, path),
-        },
-      ),
+      (request, response) => (doors.letsAdminsIn(request) ? app : clientApp)(request, response),
     )
     network.room.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
@@ -233,17 +238,21 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       new Scheduler(context, options.emit, log, (archive) => lastCheck(network.reader, archive)),
     )
     // Pushed again, to be the first to go: no request may meet the parts below it closed.
-    stack.defer(() => closeHttp(http))
+    stack.defer(() => doors[Symbol.asyncDispose]())
     const owned = stack.move()
     return {
       port,
+      otherDoors: doors.others,
       get jobsPid() {
         return jobs.pid
       },
       settled: scheduler.start(),
       config,
       enrolments: () => listEnrolments(context.published()),
-      reopenLogs: () => accessLog?.reopen(),
+      reopenFiles() {
+        accessLog?.reopen()
+        doors.reload()
+      },
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   } catch (error) {

@@ -1,18 +1,42 @@
-// The HTTP server's socket: opening it, with a sentence where that cannot be, and closing it in good order.
+// The HTTP server's sockets: opening them, with a sentence where that cannot be, what a client may take of them, and
+// closing them in good order.
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Certificate } from './lib/certificate.ts'
 import { systemCode, UusError } from './lib/errors.ts'
 
 // Longer than the pauses of apt between files, shorter than what its users notice.
 const keepAliveMs = 65_000
 /** So long without a byte in either direction, and the client is taken for gone. */
 const silenceMs = 120_000
+/** A request's head is there in one packet or two. Who drips it wants to keep the connection. */
+const headMs = 15_000
+const handshakeMs = 10_000
+const lookEveryMs = 5000
+const maxHeadBytes = 16 << 10
 
-export async function listenHttp(
-  { host, port }: { readonly host: string; readonly port: number },
-  handle: RequestListener,
-): Promise<Server> {
-  const server = createServer({ keepAliveTimeout: keepAliveMs }, handle)
+const limits = {
+  keepAliveTimeout: keepAliveMs,
+  headersTimeout: headMs,
+  connectionsCheckingInterval: lookEveryMs,
+  maxHeaderSize: maxHeadBytes,
+}
+
+export interface Door {
+  readonly host: string
+  readonly port: number
+  /** Null: plain http. */
+  readonly certificate: Certificate | null
+  /** How many connections an address may have; more are closed at once. */
+  readonly connectionsPerClient: number
+}
+
+export async function listenHttp(door: Door, handle: RequestListener): Promise<Server> {
+  const { host, port, certificate } = door
+  const server = certificate === null ? createServer(limits, handle) : secureServer(certificate, handle)
   server.setTimeout(silenceMs)
+  limitClients(server, door.connectionsPerClient)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const why = systemCode(error) === 'EADDRINUSE' ? 'the port is in use' : error.message
@@ -26,6 +50,32 @@ export async function listenHttp(
     server.listen(port, host, () => resolve())
   })
   return server
+}
+
+function secureServer(certificate: Certificate, handle: RequestListener): TlsServer {
+  const server = createTlsServer({ ...limits, handshakeTimeout: handshakeMs }, handle)
+  // Connections that are open go on with the old one.
+  certificate.follow((pair) => server.setSecureContext({ ...pair, minVersion: 'TLSv1.2' }))
+  return server
+}
+
+/** One address cannot take all descriptors; a site behind one address has room for its machines. */
+function limitClients(server: Server, most: number): void {
+  const open = new Map<string, number>()
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? ''
+    const count = (open.get(address) ?? 0) + 1
+    if (count > most) {
+      socket.destroy()
+      return
+    }
+    open.set(address, count)
+    socket.once('close', () => {
+      const left = open.get(address)! - 1
+      if (left === 0) open.delete(address)
+      else open.set(address, left)
+    })
+  })
 }
 
 const graceMs = 5000

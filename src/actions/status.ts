@@ -2,6 +2,7 @@
 import { statfs } from 'node:fs/promises'
 import { z } from 'zod'
 import { formatIso } from '../lib/units.ts'
+import { readVersion } from '../lib/version.ts'
 import type { CacheReport } from '../pool/report.ts'
 import { refreshAlarms } from '../repo/alarms.ts'
 import { frozenIndexes } from '../repo/drop.ts'
@@ -18,6 +19,8 @@ export interface AlarmEntry {
 }
 
 export interface StatusResult extends Outcome {
+  /** Of this program; not told to those who have no token. */
+  readonly version: string
   readonly dataFolder: string
   readonly diskFreeBytes: number
   readonly channels: readonly ChannelEntry[]
@@ -39,6 +42,7 @@ export const statusStep = step<Nothing, Omit<StatusResult, 'cache'>>('status', a
   const disk = await statfs(config.dataFolder)
   return {
     status: 'done',
+    version: readVersion(),
     dataFolder: config.dataFolder,
     diskFreeBytes: disk.bavail * disk.bsize,
     channels: store.channels.list().map((channel) => describeChannel(repo, channel)),

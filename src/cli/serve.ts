@@ -26,7 +26,8 @@ export interface ServerHandle extends AsyncDisposable {
   readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
-  reopenLogs(): void
+  readonly otherDoors: readonly string[]
+  reopenFiles(): void
 }
 
 export type StartServer = (
@@ -48,7 +49,8 @@ export async function runServe(terminal: Terminal, flags: ServeFlags, start: Sta
     const emit = flags.log === 'text' ? printer.emit : (event: Event) => logEvent(log, event)
     await using server = await start(config, readFileSync(flags.configPath, 'utf8'), log, emit)
     const stopped = nextSignal()
-    using _hangUp = typeof config.accessLog === 'string' ? onHangUp(() => server.reopenLogs()) : null
+    using _hangUp = onHangUp(() => server.reopenFiles())
+    for (const door of server.otherDoors) log('info', door)
     log('info', `Serving on ${config.listen.host}:${server.port}`)
     void server.settled.then(() => {
       printer.end()
@@ -89,7 +91,7 @@ function nextSignal(): Promise<NodeJS.Signals> {
   })
 }
 
-/** What logrotate sends. */
+/** What logrotate sends, and who renews certificates. */
 function onHangUp(act: () => void): Disposable {
   process.on('SIGHUP', act)
   return { [Symbol.dispose]: () => void process.off('SIGHUP', act) }

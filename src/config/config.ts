@@ -85,11 +85,23 @@ export interface LimitsConfig {
   readonly deadlineSeconds: number
 }
 
+export interface ServerTls {
+  readonly cert: string
+  readonly key: string
+  /** Null: TLS on `listen` itself. */
+  readonly listen: { readonly host: string; readonly port: number } | null
+}
+
 export interface Config {
   /** The file it was read from. */
   readonly path: string
   readonly dataFolder: string
   readonly listen: { readonly host: string; readonly port: number }
+  readonly tls: ServerTls | null
+  /** Null: administrators come in where clients do. */
+  readonly adminListen: { readonly host: string; readonly port: number } | null
+  /** Connections of one address. */
+  readonly clients: { readonly connections: number }
   /** Ends without a slash. */
   readonly baseUrl: string | null
   /** Ends without a slash; null: clients are told that there are none. */
@@ -106,12 +118,13 @@ export interface Config {
 }
 
 /** How clients most likely reach a server that listens on `port`. */
-export function reachableUrl({ baseUrl, listen }: Config, port: number): string {
+export function reachableUrl({ baseUrl, listen, tls }: Config, port: number): string {
   if (baseUrl !== null) return baseUrl
   const { host } = listen
   const isAny = host === '0.0.0.0' || host === '::' || host === ''
   const name = isAny ? hostname() : host.includes(':') ? `[${host}]` : host
-  return `http://${name}:${port}`
+  const scheme = tls !== null && tls.listen === null ? 'https' : 'http'
+  return `${scheme}://${name}:${port}`
 }
 
 /** With the address that the command line gives, if it gives one. */
@@ -230,6 +243,9 @@ function build(raw: RawConfig, path: string): Config {
     path,
     dataFolder: locate(raw.data),
     listen: raw.listen,
+    tls: raw.tls === undefined ? null : buildTls(raw.tls, locate),
+    adminListen: raw['admin-listen'] ?? null,
+    clients: raw.clients,
     baseUrl: raw['base-url']?.replace(/\/+$/, '') ?? null,
     snapshotsUrl: (raw['snapshots-url'] ?? raw['base-url'])?.replace(/\/+$/, '') ?? null,
     upstreamProxy: raw['upstream-proxy'] ?? null,
@@ -245,6 +261,13 @@ function build(raw: RawConfig, path: string): Config {
     archives: raw.archives.map((archive) => buildArchive(archive, raw, locate)),
     channels: buildChannels(raw.channels),
   }
+}
+
+function buildTls(
+  { cert, key, listen }: NonNullable<RawConfig['tls']>,
+  locate: (file: string) => string,
+): ServerTls {
+  return { cert: locate(cert), key: locate(key), listen: listen ?? null }
 }
 
 function buildLimits(raw: RawConfig['limits']): LimitsConfig {

@@ -215,6 +215,20 @@ const channel = z.strictObject({
   rules: z.array(rule).default([]),
 })
 
+/** A certificate of our own (PEM files, read anew when they change): clients are served over TLS. */
+const serverTls = z.strictObject({
+  cert: z.string().min(1),
+  key: z.string().min(1),
+  /** A port of its own for TLS, beside `listen`. Default: TLS on `listen` itself. */
+  listen: listen.optional(),
+})
+
+/** What one client may take. */
+const clients = z.strictObject({
+  /** Connections of one address at a time; a site may stand behind one. */
+  connections: z.int().min(1).max(100_000).default(1000),
+})
+
 const api = z.strictObject({
   /** Tokens and passwords are taken over plain http too, from other hosts. */
   'allow-http': z.boolean().default(false),
@@ -225,6 +239,10 @@ export const configShape = z.strictObject({
   data: z.string().min(1),
   /** Address and port; port 0 takes a free one. */
   listen: listen.default({ host: '0.0.0.0', port: 8080 }),
+  tls: serverTls.optional(),
+  /** Where the API and the metrics are, instead of on `listen`; over TLS if there is a certificate. */
+  'admin-listen': listen.optional(),
+  clients: clients.prefault({}),
   /** How clients reach this server; goes into generated files. Default: as each client asked. */
   'base-url': httpUrl.optional(),
   /** Where clients find snapshots by URL, if that is not the base-url. */

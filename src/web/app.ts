@@ -9,7 +9,6 @@ import { type ApiOptions, createApi } from './api.ts'
 import { createMetrics, type Watched } from './metrics.ts'
 
 export interface Health extends Watched {
-  readonly version: string
   /** Alarms that are on. */
   alarms(): readonly { readonly key: string; readonly message: string; readonly hint: string | null }[]
   /** The audit log's newest one: who keeps it notices if the log is ever made anew. */
@@ -18,10 +17,15 @@ export interface Health extends Watched {
 
 const anonymous: Call = { actor: { name: 'anonymous', via: 'api' }, emit: () => {} }
 
-export function createApp(context: ServerContext, health: Health, api: ApiOptions): express.Express {
+/** `api` null: what clients and their monitoring need, and nothing else. */
+export function createApp(context: ServerContext, health: Health, api: ApiOptions | null): express.Express {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
+  app.use((_request: Request, response: Response, next: NextFunction) => {
+    response.set(securityHeaders)
+    next()
+  })
 
   app.get('/healthz', (_request, response) => {
     const alarms = health.alarms()
@@ -33,19 +37,20 @@ export function createApp(context: ServerContext, health: Health, api: ApiOption
     const newest = health.checkpoint()
     response.json({
       status: alarms.length === 0 ? 'ok' : 'alarm',
-      version: health.version,
       channels,
       audit: newest && { ...newest, at: formatIso(newest.at) },
-      alarms,
+      // What they say names packages.
+      alarms: api === null ? alarms.length : alarms,
     })
   })
 
-  app.use(createApi(context, api))
-
-  const metrics = createMetrics(context, health)
-  app.get('/metrics', async (_request, response) => {
-    response.type(metrics.contentType).send(await metrics.metrics())
-  })
+  if (api !== null) {
+    app.use(createApi(context, api))
+    const metrics = createMetrics(context, health)
+    app.get('/metrics', async (_request, response) => {
+      response.type(metrics.contentType).send(await metrics.metrics())
+    })
+  }
 
   app.get('/readyz', (_request, response) => {
     const waiting = [...context.published().channels.values()].filter(
@@ -98,6 +103,14 @@ export function createApp(context: ServerContext, health: Health, api: ApiOption
     response.status(known.descriptor.httpStatus).type('text/plain').send(`${text}\n`)
   })
   return app
+}
+
+/** Browsers are to make nothing of our answers but what they are. */
+const securityHeaders = {
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Resource-Policy': 'same-origin',
 }
 
 function refusalOf(error: unknown): number | null {

@@ -17,6 +17,8 @@ type Sample = readonly [value: number, labels?: Labels]
 export function createMetrics(context: ServerContext, watched: Watched): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  // Tells whoever asks which holes to try.
+  registry.removeSingleMetric('nodejs_version_info')
   const define = new Definitions(registry)
   defineChannels(define, context)
   defineUpstream(define, context)
