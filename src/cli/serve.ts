@@ -49,7 +49,9 @@ export async function runServe(terminal: Terminal, flags: ServeFlags, start: Sta
     const emit = flags.log === 'text' ? printer.emit : (event: Event) => logEvent(log, event)
     await using server = await start(config, readFileSync(flags.configPath, 'utf8'), log, emit)
     const stopped = nextSignal()
-    using _hangUp = onHangUp(() => server.reopenFiles())
+    // Without such files it ends a server whose terminal is closed, as it does any program.
+    const hasFiles = typeof config.accessLog === 'string' || config.tls !== null
+    using _hangUp = hasFiles ? onHangUp(() => server.reopenFiles()) : null
     for (const door of server.otherDoors) log('info', door)
     log('info', `Serving on ${config.listen.host}:${server.port}`)
     void server.settled.then(() => {
