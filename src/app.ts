@@ -16,7 +16,8 @@ import { packageOrigin } from './actions/package-origin.ts'
 import { actions } from './actions/registry.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
-import { callServer, serveSocket } from './actions/socket.ts'
+import { callServer, sendFiles, serveSocket } from './actions/socket.ts'
+import { runAdd } from './cli/add.ts'
 import { runAudit, runVerify, type VerifyFlags } from './cli/audit.ts'
 import { type Programs, runCli } from './cli/cli.ts'
 import { runDoctor, runRestore } from './cli/local.ts'
@@ -107,16 +108,25 @@ async function openActions(config: Config, what: string): Promise<ActionSession>
   const paths = dataPaths(config.dataFolder)
   const owned = new AsyncDisposableStack()
   let alone: AloneProcess | null = null
+  const takeOver = async (actor: Actor): Promise<AloneProcess> => {
+    if (alone !== null) return alone
+    makeDataFolder(config.dataFolder)
+    owned.use(takeLock(paths.lock, `uus ${what}`, lockWaitMs))
+    alone = owned.use(await openAlone(config, new RealDisk(), systemClock, actor))
+    return alone
+  }
   return {
     async call(verb, input, actor, emit) {
       const answer = alone === null ? await callServer(paths.socket, verb, input, actor, emit) : null
-      if (answer !== null) return answer
-      if (alone === null) {
-        makeDataFolder(config.dataFolder)
-        owned.use(takeLock(paths.lock, `uus ${what}`, lockWaitMs))
-        alone = owned.use(await openAlone(config, new RealDisk(), systemClock, actor))
-      }
-      return alone.call(verb, input, { actor, emit })
+      return answer ?? (await takeOver(actor)).call(verb, input, { actor, emit })
+    },
+    async stage(files, actor) {
+      const held = alone === null ? await sendFiles(paths.socket, files) : null
+      if (held !== null) return owned.use(held).staged
+      const { uploads } = (await takeOver(actor)).context
+      const staged = []
+      for (const { sizeBytes, chunks } of files) staged.push(await uploads.stage(chunks(), sizeBytes))
+      return staged
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -214,8 +224,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       }),
     )
     network.room.start()
-    const socket = await serveSocket(paths.socket, (verb, input, call) =>
-      runAction(context, verb, input, call),
+    const socket = await serveSocket(
+      paths.socket,
+      (verb, input, call) => runAction(context, verb, input, call),
+      context.uploads,
     )
     stack.defer(() => void socket.close())
     const scheduler = stack.use(
@@ -289,6 +301,7 @@ export function runMain(arguments_: readonly string[], program: string): Promise
       runRestore(terminal, flags, () =>
         restore(file, flags.configPath, { ...invoker(process.env), via: 'cli' }),
       ),
+    add: (flags) => runAdd(terminal, flags, openActions),
     audit: (flags) => runAudit(terminal, flags, openActions, new RealDisk()),
     verifyAudit: (flags) => runVerify(terminal, flags, verifyAuditLog),
   }

@@ -81,13 +81,18 @@ async function examineDisk({ dataFolder, cache }: Config): Promise<Diagnosis[]> 
 
 async function examineKeyrings({ archives }: Config): Promise<Diagnosis[]> {
   const found: Diagnosis[] = []
-  for (const { name, keyringFiles, keyFingerprints } of archives) {
+  for (const { name, local, keyringFiles, keyFingerprints } of archives) {
+    if (local !== null && keyringFiles.length === 0) {
+      found.push(fine(`Archive ${name}: nobody may upload signed .changes`))
+      continue
+    }
     try {
       const files = keyringFiles.map((path) => ({ path, bytes: readFileSync(path) }))
       const { keys } = await readKeyring(files, keyFingerprints)
       found.push(fine(`Archive ${name}: ${keys.length} trusted key${keys.length === 1 ? '' : 's'}`))
     } catch (error) {
-      const hint = 'Install the package that brings the keyring, or mend "signed-by"'
+      const hint =
+        'Install the package that brings the keyring, or mend "signed-by" (of a local archive "keyring")'
       found.push(problem(`Archive ${name}: ${(error as Error).message}`, hint))
     }
   }

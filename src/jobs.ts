@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JobsContext } from './actions/action.ts'
-import { upstreamArchive } from './actions/upstream-archive.ts'
+import { upstreamArchives } from './actions/upstream-archive.ts'
 import type { Config } from './config/config.ts'
 import { describeConfig } from './config/describe.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -13,6 +13,7 @@ import { Committer } from './repo/commit.ts'
 import { recordConfiguration } from './repo/configuration.ts'
 import { configure, republishOutdated } from './repo/configure.ts'
 import { architecturesByRelease, Installability } from './repo/installability.ts'
+import { publishLocal } from './repo/local/publish.ts'
 import type { Repo } from './repo/repo.ts'
 import { SigningKeys } from './repo/signing-keys.ts'
 import type { Actor } from './store/audit.ts'
@@ -38,6 +39,8 @@ export function dataPaths(dataFolder: string) {
     published: join(dataFolder, 'published'),
     texts: join(dataFolder, 'texts'),
     incoming: join(dataFolder, 'incoming'),
+    /** What people upload, until it is accepted. */
+    uploads: join(dataFolder, 'uploads'),
     /** Damaged bytes, out of service. */
     quarantine: join(dataFolder, 'quarantine'),
   }
@@ -99,13 +102,15 @@ export async function openJobs(
     }
     recordConfiguration(repo, describeConfig(config), actor)
     await configure(repo, config.archives, actor)
+    await publishLocal(repo, config.archives, actor, () => {})
     const auditLog = new AuditLog(store, keys, clock)
     await auditLog.prepare(actor)
     await republishOutdated(repo, actor, () => {})
-    const archives = config.archives.map((archive) => upstreamArchive(archive, config))
+    const archives = upstreamArchives(config)
     const adopter = new Adopter(repo, new Blobs(paths.incoming, disk, { transient: true }), archives)
+    const uploads = new Blobs(paths.uploads, disk, { transient: true })
     const owned = resources.move()
-    return { config, repo, adopter, auditLog, [Symbol.dispose]: () => owned.dispose() }
+    return { config, repo, adopter, auditLog, uploads, [Symbol.dispose]: () => owned.dispose() }
   } catch (error) {
     resources.dispose()
     throw error

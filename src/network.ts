@@ -3,6 +3,7 @@
 import type { Call, JobsPort, ServerContext } from './actions/action.ts'
 import { packageOrigin } from './actions/package-origin.ts'
 import { examineStep } from './actions/update.ts'
+import { UploadArea } from './actions/upload-area.ts'
 import { type Config, reachableUrl } from './config/config.ts'
 import { dataPaths, system } from './jobs.ts'
 import { BufferPool } from './lib/buffers.ts'
@@ -60,10 +61,13 @@ export async function openNetworkSide(
   const incoming = new Blobs(paths.incoming, disk, { transient: true })
   await incoming.prepare()
   await incoming.clear()
+  const uploads = new Blobs(paths.uploads, disk, { transient: true })
+  await uploads.prepare()
+  await uploads.clear()
   const fetcher = new Fetcher(readVersion(), { ...defaultLimits, ...config.limits }, clock)
   const examineCall: Call = { actor: system, emit: () => {} }
   const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
-  const cache = await openCache(config, disk, clock, log)
+  const cache = await openCache(config, disk, clock, log, reader)
   let published: Published | null = null
   const loader = new PublishedLoader(reader, config.channels, clock)
   const load = () => loader.load()
@@ -80,6 +84,7 @@ export async function openNetworkSide(
           cache.pool.obtain(file, () => packageOrigin(config, fetcher, archive, path)),
         quarantine: (sha256) => quarantine(cache.packages, new Blobs(paths.quarantine, disk), sha256),
       },
+      uploads: new UploadArea(uploads, config.uploads, clock),
       suiteTurns: new Turns(),
       published: () => {
         published ??= load()
@@ -106,7 +111,7 @@ export async function openNetworkSide(
 }
 
 /** Package files: what is here, what is fetched, and what has to make room. */
-async function openCache(config: Config, disk: Disk, clock: Clock, log: Log) {
+async function openCache(config: Config, disk: Disk, clock: Clock, log: Log, reader: Store) {
   const paths = dataPaths(config.dataFolder)
   const packages = new Blobs(paths.pool, disk)
   const partials = new Partials(paths.partial, packages, disk)
@@ -122,8 +127,8 @@ async function openCache(config: Config, disk: Disk, clock: Clock, log: Log) {
     maxBytes,
     minFreeBytes,
     clock,
-    // Whatever upstream offers can be had again.
-    protects: () => false,
+    // Whatever upstream offers can be had again; what people uploaded cannot.
+    protects: (sha256) => reader.localPackages.isKept(sha256),
     isBusy: (sha256) => pool.isFetching(sha256),
     onError: (error) => log('error', UusError.from(error).message),
   })

@@ -11,9 +11,11 @@ import type { AuditLog } from '../repo/audit/log.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
+import type { Blobs } from '../store/blobs.ts'
 import type { PoolFile } from '../store/pool-files.ts'
 import type { Adopter } from '../sync/upstream/adopt.ts'
 import type { Gatherer } from '../sync/upstream/gather.ts'
+import type { UploadArea } from './upload-area.ts'
 
 export type { Actor }
 
@@ -28,6 +30,8 @@ export interface JobsContext {
   readonly config: Config
   readonly repo: Repo
   readonly adopter: Adopter
+  /** What people upload, until it is accepted. */
+  readonly uploads: Pick<Blobs, 'open'>
   readonly auditLog: AuditLog
 }
 
@@ -60,6 +64,8 @@ export interface ServerContext {
   readonly jobs: JobsPort
   readonly gatherer: Gatherer
   readonly packages: PackageFiles
+  /** What people upload, until it is accepted. */
+  readonly uploads: UploadArea
   /** One update of a suite at a time, whoever asked for it. */
   readonly suiteTurns: Turns
   /** What is served at present. */

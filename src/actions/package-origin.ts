@@ -6,10 +6,11 @@ import type { Origin } from '../pool/flight.ts'
 import { architectureOfPath, urisOfFile } from '../sync/upstream/archive.ts'
 import { upstreamArchive } from './upstream-archive.ts'
 
-/** `path` is below the archive. An archive that left the configuration has no address any more. */
+/** `path` is below the archive. A local archive has no address, nor has one that left the configuration. */
 export function packageOrigin(config: Config, fetcher: Fetcher, name: string, path: string): Origin {
   const configured = config.archives.find((one) => one.name === name)
-  if (configured === undefined) return { archive: name, urls: [], fetch: neverFetch }
+  if (configured === undefined || configured.local !== null)
+    return { archive: name, urls: [], fetch: neverFetch }
   const archive = upstreamArchive(configured, config)
   const { transport } = archive
   return {

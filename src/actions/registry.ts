@@ -1,5 +1,6 @@
 // Every action and every step, by name: what the socket, the jobs process and the documentation go by.
 import type { Action, Outcome, Step } from './action.ts'
+import { add, addStep, inspectStep, verifyChangesStep } from './add.ts'
 import { archiveDrop, archiveList } from './archives.ts'
 import { audit } from './audit.ts'
 import { backup } from './backup.ts'
@@ -49,6 +50,7 @@ export type AnyAction = Action<unknown, Outcome>
 export type AnyStep = Step<unknown, unknown>
 
 const all = [
+  add,
   approve,
   archiveDrop,
   archiveList,
@@ -90,6 +92,9 @@ const all = [
 export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => [one.verb, one]))
 
 const innerSteps = [
+  addStep,
+  inspectStep,
+  verifyChangesStep,
   adoptStep,
   checkDatabaseStep,
   checkGeneratedStep,

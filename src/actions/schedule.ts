@@ -5,6 +5,7 @@ import type { Log } from '../lib/log.ts'
 import type { Call, ServerContext } from './action.ts'
 import { gcStep } from './gc.ts'
 import { update, upkeepStep } from './update.ts'
+import { upstreamArchives } from './upstream-archive.ts'
 
 const system = { name: 'uus', via: 'schedule' } as const
 /** How often it looks whether something is due. */
@@ -28,7 +29,7 @@ export class Scheduler implements AsyncDisposable {
   constructor(context: ServerContext, emit: Emit, log: Log, checkedAt: (archive: string) => number | null) {
     this.#context = context
     this.#log = log
-    for (const { name } of context.config.archives) {
+    for (const { name } of upstreamArchives(context.config)) {
       const at = checkedAt(name)
       if (at !== null) this.#triedAt.set(name, at)
     }
@@ -60,7 +61,8 @@ export class Scheduler implements AsyncDisposable {
   #tick(): Promise<void>[] {
     const now = this.#context.clock.now()
     const begun = this.#context.config.archives
-      .filter(({ name, refreshSeconds }) => {
+      .filter(({ name, local, refreshSeconds }) => {
+        if (local !== null) return false
         const triedAt = this.#triedAt.get(name)
         const isDue = triedAt === undefined || now - triedAt >= refreshSeconds * 1000
         return isDue && !this.#underWay.has(name)

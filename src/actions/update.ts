@@ -22,7 +22,7 @@ import {
   step,
 } from './action.ts'
 import { reason } from './shared.ts'
-import { upstreamArchive } from './upstream-archive.ts'
+import { upstreamArchives } from './upstream-archive.ts'
 
 export const examineStep = readStep<ExamineInput, Examination>('examine', ({ adopter }, input) =>
   adopter.examine(input),
@@ -193,7 +193,13 @@ async function updateArchive(
 }
 
 function chooseArchives({ config }: ServerContext, names: readonly string[]): UpstreamArchive[] {
-  const all = config.archives.map((archive) => upstreamArchive(archive, config))
+  const all = upstreamArchives(config)
+  const local = config.archives.find((archive) => archive.local !== null && names.includes(archive.name))
+  if (local !== undefined) {
+    throw new UusError('USAGE', `Archive ${local.name} is local: nobody else has news of it`, {
+      hint: `Add packages to it: uus add FILE.deb --archive ${local.name} --suite ${local.suites[0]}`,
+    })
+  }
   const unknown = names.find((name) => !all.some((archive) => archive.name === name))
   if (unknown !== undefined) {
     throw new UusError('UNKNOWN_NAME', `There is no archive "${unknown}" in the configuration`, {

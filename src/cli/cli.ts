@@ -4,6 +4,7 @@ import yargs, { type Argv } from 'yargs'
 import { configPath } from '../actions/init.ts'
 import { UusError } from '../lib/errors.ts'
 import type { LogFormat } from '../lib/log.ts'
+import { type AddFlags, addAdd } from './add.ts'
 import { type AuditFlags, addAudit, type VerifyFlags } from './audit.ts'
 import type { ActionCommand, Values } from './command.ts'
 import { groups } from './command-groups.ts'
@@ -26,6 +27,7 @@ export interface Programs {
   serve(flags: ServeFlags): Promise<number>
   doctor(flags: CommonFlags): Promise<number>
   restore(flags: CommonFlags, file: string): Promise<number>
+  add(flags: AddFlags): Promise<number>
   audit(flags: AuditFlags): Promise<number>
   verifyAudit(flags: VerifyFlags): Promise<number>
 }
@@ -132,6 +134,7 @@ export async function runCli(
       },
     )
   for (const spec of topCommands) cli = addAction(cli, spec)
+  cli = addAdd(cli, (flags) => (run = () => programs.add(flags)), commonFlags)
   cli = addAudit(
     cli,
     (flags) => (run = () => programs.audit(flags)),
@@ -156,7 +159,7 @@ function isCommand(word: string | undefined): boolean {
   const names = topCommands.map(({ command }) => command.split(' ')[0])
   return (
     word !== undefined &&
-    ['init', 'serve', 'doctor', 'restore', 'audit', ...Object.keys(groups), ...names].includes(word)
+    ['init', 'serve', 'doctor', 'restore', 'add', 'audit', ...Object.keys(groups), ...names].includes(word)
   )
 }
 

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import { type IndexKind, isFlatSuite } from '../debian/index-kinds.ts'
+import { releaseOfCodename } from '../debian/names.ts'
 import { systemCode, UusError } from '../lib/errors.ts'
 import type { GatesConfig, RuleConfig } from './gates.ts'
 import { describe, lineOf, type Problem } from './problems.ts'
@@ -24,8 +25,15 @@ export interface ArchiveUri {
   readonly architectures: readonly string[] | null
 }
 
+/** Of an archive that holds uploads; its keyrings are those of the uploaders. */
+export interface LocalConfig {
+  readonly origin: string
+}
+
 export interface ArchiveConfig {
   readonly name: string
+  /** Null for an archive of somebody else. */
+  readonly local: LocalConfig | null
   readonly uris: readonly ArchiveUri[]
   readonly suites: readonly string[]
   readonly components: readonly string[]
@@ -85,6 +93,11 @@ export interface LimitsConfig {
   readonly deadlineSeconds: number
 }
 
+export interface UploadsConfig {
+  readonly maxBytes: number
+  readonly waitSeconds: number
+}
+
 export interface Config {
   /** The file it was read from. */
   readonly path: string
@@ -97,6 +110,7 @@ export interface Config {
   readonly upstreamProxy: string | null
   readonly cache: CacheConfig
   readonly limits: LimitsConfig
+  readonly uploads: UploadsConfig
   /** A file's path, true for stdout; null: as the log's format has it. */
   readonly accessLog: string | boolean | null
   readonly archives: readonly ArchiveConfig[]
@@ -191,14 +205,15 @@ function checkArchive(archive: Raw, at: readonly PropertyKey[], names: unknown[]
     complain([...at, 'suites'], 'mixes flat suites with others; give them an archive of their own')
   else if (flat.length > 0 && archive.components !== undefined)
     complain([...at, 'components'], 'does not go with a flat suite, which has no components')
-  else if (flat.length === 0 && archive.components === undefined)
+  else if (flat.length === 0 && archive.components === undefined && archive.local !== true)
     complain([...at, 'components'], 'is missing')
   for (const suite of Object.keys(asObject(archive.release))) {
     if (!suites.includes(suite)) complain([...at, 'release', suite], "is not one of the archive's suites")
   }
-  const signedBy = [archive['signed-by']].flat().filter((text) => typeof text === 'string')
-  if (signedBy.length > 0 && signedBy.every(isFingerprint)) {
-    complain([...at, 'signed-by'], 'must name a keyring file beside the fingerprints')
+  const setting = archive.local === true ? 'keyring' : 'signed-by'
+  const keys = [archive[setting]].flat().filter((text) => typeof text === 'string')
+  if (keys.length > 0 && keys.every(isFingerprint)) {
+    complain([...at, setting], 'must name a keyring file beside the fingerprints')
   }
 }
 
@@ -238,9 +253,12 @@ function build(raw: RawConfig, path: string): Config {
       memoryBytes: raw.cache.memory,
     },
     limits: buildLimits(raw.limits),
+    uploads: { maxBytes: raw.uploads['max-size'], waitSeconds: raw.uploads.wait },
     accessLog:
       typeof raw['access-log'] === 'string' ? locate(raw['access-log']) : (raw['access-log'] ?? null),
-    archives: raw.archives.map((archive) => buildArchive(archive, raw, locate)),
+    archives: raw.archives.map((archive) =>
+      archive.local === true ? buildLocal(archive, locate) : buildArchive(archive, raw, locate),
+    ),
     channels: buildChannels(raw.channels),
   }
 }
@@ -257,18 +275,17 @@ function buildLimits(raw: RawConfig['limits']): LimitsConfig {
   }
 }
 
-function buildArchive(
-  raw: RawConfig['archives'][number],
-  all: RawConfig,
-  locate: (file: string) => string,
-): ArchiveConfig {
-  const { release } = raw
+type RawArchive = RawConfig['archives'][number]
+type RawUpstream = Exclude<RawArchive, { local: true }>
+
+function buildArchive(raw: RawUpstream, all: RawConfig, locate: (file: string) => string): ArchiveConfig {
   const pick = (key: 'ca' | 'client-certificate' | 'client-key') => {
     const file = raw[key] ?? all[key]
     return file === undefined ? null : locate(file)
   }
   return {
     name: raw.name,
+    local: null,
     uris: raw.uris.map((one) => ({
       uri: one.uri.replace(/\/+$/, ''),
       suites: one.suites ?? null,
@@ -280,11 +297,8 @@ function buildArchive(
     foreignArchitectures: raw['foreign-architectures'],
     kinds: raw.indexes.flatMap((name) => kindsOf[name]),
     languages: raw.languages,
-    keyringFiles: raw['signed-by'].filter((text) => !isFingerprint(text)).map(locate),
-    keyFingerprints: raw['signed-by']
-      .filter(isFingerprint)
-      .map((text) => text.replace(/^0x/, '').toUpperCase()),
-    releaseOf: (suite) => (typeof release === 'object' ? (release[suite] ?? null) : (release ?? null)),
+    ...buildKeys(raw['signed-by'], locate),
+    releaseOf: releases(raw),
     refreshSeconds: raw.refresh,
     checksValidUntil: raw['check-valid-until'],
     maxAgeSeconds: raw['max-age'],
@@ -292,7 +306,41 @@ function buildArchive(
   }
 }
 
-const kindsOf: Record<RawConfig['archives'][number]['indexes'][number], readonly IndexKind[]> = {
+function buildLocal(
+  raw: Extract<RawArchive, { local: true }>,
+  locate: (file: string) => string,
+): ArchiveConfig {
+  return {
+    name: raw.name,
+    local: { origin: raw.origin ?? raw.name },
+    uris: [],
+    suites: raw.suites,
+    components: raw.components,
+    architectures: [...new Set([...raw.architectures, ...raw['foreign-architectures']])],
+    foreignArchitectures: raw['foreign-architectures'],
+    kinds: ['packages'],
+    languages: [],
+    ...buildKeys(raw.keyring ?? [], locate),
+    releaseOf: (suite) => releases(raw)(suite) ?? releaseOfCodename(suite),
+    refreshSeconds: 0,
+    checksValidUntil: false,
+    maxAgeSeconds: 0,
+    tls: { ca: null, clientCertificate: null, clientKey: null },
+  }
+}
+
+function buildKeys(texts: readonly string[], locate: (file: string) => string) {
+  return {
+    keyringFiles: texts.filter((text) => !isFingerprint(text)).map(locate),
+    keyFingerprints: texts.filter(isFingerprint).map((text) => text.replace(/^0x/, '').toUpperCase()),
+  }
+}
+
+function releases({ release }: Pick<RawArchive, 'release'>): (suite: string) => string | null {
+  return (suite) => (typeof release === 'object' ? (release[suite] ?? null) : (release ?? null))
+}
+
+const kindsOf: Record<RawUpstream['indexes'][number], readonly IndexKind[]> = {
   packages: ['packages'],
   sources: ['sources'],
   translations: ['translations'],

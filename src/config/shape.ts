@@ -1,5 +1,6 @@
 // The shape of config.yaml. Every field says here what it means; config.example.yaml shows them all in use.
 import { z } from 'zod'
+import { isFlatSuite } from '../debian/index-kinds.ts'
 import { isArchitecture, isDistributionPath, isSuiteName } from '../debian/names.ts'
 import { parseDuration, parseRate, parseSize } from '../lib/units.ts'
 import { gates, rule } from './gates.ts'
@@ -150,6 +151,7 @@ const indexNames = ['packages', 'sources', 'translations', 'cnf', 'dep11', 'cont
 export const defaultIndexes = ['packages', 'translations', 'cnf', 'dep11'] as const
 
 const upstreamArchive = z.strictObject({
+  local: z.literal(false).optional(),
   /** The archive's identity for ever, and a part of the clients' URLs. */
   name,
   /** Tried in this order. */
@@ -180,6 +182,35 @@ const upstreamArchive = z.strictObject({
   /** A moving suite whose newest Release is older than this is reported as stale. */
   'max-age': duration('7d').default(7 * 86_400),
   ...tls,
+})
+
+/** Holds what people upload; nobody is asked for it. */
+const localArchive = z.strictObject({
+  name,
+  local: z.literal(true),
+  suites: oneOrMore(suiteName.refine((text) => !isFlatSuite(text), 'must not be a flat suite')),
+  /** Packages of no stated component go into the first. */
+  components: oneOrMore(componentName).default(['main']),
+  architectures: oneOrMore(architectureName),
+  'foreign-architectures': z.array(architectureName).default([]),
+  /** What clients recognise it by (pins, unattended-upgrades); stays what it was when it was published first. */
+  origin: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9 ._+-]*$/, 'must be a name of letters, digits, blanks and . _ + -')
+    .refine((text) => !/^(ubuntu|debian)$/i.test(text.trim()), 'must not be Ubuntu or Debian: it is yours')
+    .optional(),
+  /** Keyring files, or fingerprints, of those who may upload signed .changes. Default: nobody. */
+  keyring: oneOrMore(z.string().min(1)).optional(),
+  /** Which release the suites belong to; by default told by their name. */
+  release: z.union([z.string().min(1), z.record(suiteName, z.string().min(1))]).optional(),
+})
+
+/** What waits for its .changes. */
+const uploads = z.strictObject({
+  /** What all files together may take that wait. */
+  'max-size': size('4GiB').default(4 * 2 ** 30),
+  /** How long a file waits. */
+  wait: duration('6h').default(6 * 3600),
 })
 
 const channel = z.strictObject({
@@ -234,7 +265,11 @@ export const configShape = z.strictObject({
   limits: limits.prefault({}),
   /** One JSON line for each answer: to stdout (true), to a file, or not at all. Default: with `--log json`. */
   'access-log': z.union([z.boolean(), z.string().min(1)]).optional(),
-  archives: z.array(upstreamArchive).min(1, 'must name an archive'),
+  /** What arrives over HTTP before the .changes that it belongs to. */
+  uploads: uploads.prefault({}),
+  archives: z
+    .array(z.discriminatedUnion('local', [upstreamArchive, localArchive]))
+    .min(1, 'must name an archive'),
   channels: z.record(name, channel).refine((all) => Object.keys(all).length > 0, 'must name a channel'),
 })
 

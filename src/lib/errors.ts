@@ -43,6 +43,14 @@ const descriptors = {
   RELEASE_INFO_CHANGED: asks,
   RELEASE_INCOMPLETE: asks,
   INDEX_BOMB: failed,
+  // What people upload.
+  PACKAGE_REFUSED: { httpStatus: 400, exitCode: 1, isRetryable: false },
+  VERSION_TAKEN: { httpStatus: 409, exitCode: 1, isRetryable: false },
+  CHANGES_REFUSED: { httpStatus: 400, exitCode: 1, isRetryable: false },
+  CHANGES_REPLAYED: { httpStatus: 409, exitCode: 1, isRetryable: false },
+  UPLOADER_UNKNOWN: { httpStatus: 403, exitCode: 1, isRetryable: false },
+  UPLOAD_TOO_LARGE: { httpStatus: 413, exitCode: 1, isRetryable: false },
+  UPLOADS_FULL: { httpStatus: 507, exitCode: 1, isRetryable: true },
   // Channels.
   GATE_REFUSED: asks,
   GUARD_REFUSED: asks,

@@ -6,6 +6,7 @@ import type { Suite } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
 import type { Placed } from '../store/views.ts'
+import { localFindings } from './local/findings.ts'
 import { isWithdrawn, suiteClassOf } from './pending.ts'
 import type { Repo } from './repo.ts'
 import { unseededIndexes } from './seed.ts'
@@ -37,6 +38,7 @@ export function refreshAlarms(
     ...(troubles ?? []).map(troubleFinding),
     ...sourceFindings(store, sources.names),
     ...auditFindings(store, now),
+    ...localFindings(repo, sources.revision !== sources.lookedAt),
   ]
   const isOn = new Set(store.alarms.list().map((alarm) => alarm.key))
   const isFound = new Set(findings.map((finding) => finding.key))
@@ -77,7 +79,7 @@ const sourceKey = /^(?:withdrawn|republished):[^:]+:[^:]+:(.+)$/
 function suiteFindings(store: Store, maxAge: MaxAge, now: number): Finding[] {
   return store.archives
     .suites()
-    .filter((suite) => suite.isConfigured)
+    .filter((suite) => suite.isConfigured && !suite.isLocal)
     .flatMap((suite) => suiteFinding(suite, maxAge(suite), now) ?? [])
 }
 

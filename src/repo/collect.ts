@@ -38,6 +38,7 @@ export async function collect(repo: Repo, order: CollectOrder): Promise<Collecte
     store.garbage.deletePublications(tx)
     const deleted = store.garbage.deleteFiles(tx)
     store.garbage.deleteOldTexts(tx)
+    store.localPackages.forgetOrphans(tx, at - 24 * hourMs)
     if (due.length > 0) {
       store.audit.append(tx, {
         at,

@@ -23,6 +23,7 @@ export interface Followed {
 
 export type SnapshotKind =
   | 'adopt'
+  | 'add'
   | 'follow'
   | 'seed'
   | 'promote'
@@ -176,11 +177,6 @@ export class Channels {
 
   setCollected(tx: Tx, revision: number, at: number): void {
     tx.run('UPDATE snapshot SET collected_at = ? WHERE revision = ?', at, revision)
-  }
-
-  /** Has anything ever been adopted? */
-  hasSnapshots(): boolean {
-    return this.#db.pluck<number>('SELECT 1 FROM snapshot LIMIT 1').get() !== undefined
   }
 
   head(channelId: number): Snapshot | null {

@@ -60,18 +60,6 @@ export class PoolFiles {
       .all(sha256Bytes(sha256))
   }
 
-  /** The files of local archives that some channel names or named: nobody else has them. */
-  localFiles(): Sha256[] {
-    return this.#db
-      .pluck<Uint8Array>(
-        `SELECT DISTINCT pool_file.sha256 FROM archive
-         CROSS JOIN pool_file ON pool_file.archive_id = archive.id WHERE archive.is_local = 1
-         ORDER BY pool_file.sha256`,
-      )
-      .all()
-      .map(sha256FromBytes)
-  }
-
   /** From now on the file is not served, whatever names it. */
   block(tx: Tx, sha256: Sha256, at: number, reason: string): void {
     tx.run(

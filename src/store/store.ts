@@ -11,6 +11,7 @@ import { Entries } from './entries.ts'
 import { Garbage } from './garbage.ts'
 import { History } from './history.ts'
 import { Keys } from './keys.ts'
+import { LocalPackages } from './local-packages.ts'
 import { PoolFiles } from './pool-files.ts'
 import { Publications } from './publications.ts'
 import { Records } from './records.ts'
@@ -30,6 +31,7 @@ export class Store implements Disposable {
   readonly garbage: Garbage
   readonly texts: Texts
   readonly poolFiles: PoolFiles
+  readonly localPackages: LocalPackages
   readonly decisions: Decisions
   readonly keys: Keys
   readonly alarms: Alarms
@@ -49,6 +51,7 @@ export class Store implements Disposable {
     this.garbage = new Garbage(db)
     this.texts = new Texts(db)
     this.poolFiles = new PoolFiles(db)
+    this.localPackages = new LocalPackages(db)
     this.decisions = new Decisions(db)
     this.keys = new Keys(db)
     this.alarms = new Alarms(db)

@@ -6,6 +6,7 @@ import { auditName, joinAuditKeys } from '../actions/keys.ts'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 import { createMetrics, type Watched } from './metrics.ts'
+import { addUpload } from './upload.ts'
 
 export interface Health extends Watched {
   readonly version: string
@@ -77,6 +78,8 @@ export function createApp(context: ServerContext, health: Health): express.Expre
     response.type(kind === 'asc' ? 'text/plain' : 'application/octet-stream')
     response.send(kind === 'asc' ? armored : binary)
   })
+
+  addUpload(app, context)
 
   app.use((request: Request, response: Response) => {
     response.status(404).type('text/plain').send(`There is nothing at ${request.path}\n`)
