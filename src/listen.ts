@@ -6,12 +6,14 @@ import { systemCode, UusError } from './lib/errors.ts'
 const keepAliveMs = 65_000
 /** So long without a byte in either direction, and the client is taken for gone. */
 const silenceMs = 120_000
+/** So long a request may take to come, with its body: uploads are large, and some lines slow. */
+const requestMs = 3_600_000
 
 export async function listenHttp(
   { host, port }: { readonly host: string; readonly port: number },
   handle: RequestListener,
 ): Promise<Server> {
-  const server = createServer({ keepAliveTimeout: keepAliveMs }, handle)
+  const server = createServer({ keepAliveTimeout: keepAliveMs, requestTimeout: requestMs }, handle)
   server.setTimeout(silenceMs)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {

@@ -236,6 +236,35 @@ test('uploaded files stay when the cache is emptied, and are in a backup', dpkg,
   )
 })
 
+test(
+  'a package is taken out of the archive itself, and its version never means anything else',
+  dpkg,
+  async () => {
+    await withLocal(async (rig) => {
+      const tool = await anUpload('tool', '2')
+      await addTo(rig, [tool])
+      await rig.promote('tool')
+      const order = { selectors: ['tool'], channel: 'upstream', reason: 'broken' }
+      await assert.rejects(
+        rig.call('remove', { ...order, selectors: ['base'] }),
+        /only packages of local ones/,
+      )
+      await rig.call('remove', { ...order, force: true })
+      assert.ok(!rig.shows('testing').some((line) => line.includes('tool')))
+      assert.ok(rig.shows('approved').includes('stable/main/amd64 tool 2'), 'gated: until somebody decides')
+      await rig.mustUpdate()
+      assert.ok(rig.store.alarms.list().some(({ key }) => key === 'withdrawn:approved:stable:tool'))
+      const other = await anUpload('tool', '2', {}, 'other bytes')
+      await assert.rejects(addTo(rig, [other]), coded('VERSION_TAKEN', /another file/))
+      assert.equal(
+        (await addTo(rig, [await anUpload('tool', '1.5')])).status,
+        'done',
+        'a lower one, in its place',
+      )
+    })
+  },
+)
+
 test('an archive changes neither its kind, nor does it forget when it is frozen', dpkg, async () => {
   await withLocal(async (rig) => {
     await addTo(rig, [await anUpload('tool', '1')])

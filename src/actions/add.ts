@@ -73,6 +73,8 @@ export interface AddResult extends Outcome {
   readonly warnings: readonly string[]
   /** Why they did not get as far as was asked. */
   readonly refused: readonly string[]
+  /** The files that belonged to it, by name. */
+  readonly files: readonly string[]
   /** Of a .changes: who signed it. */
   readonly signedBy: string | null
 }
@@ -86,14 +88,16 @@ export const inspectStep = readStep<UploadedFile, InspectedDeb>('inspect-deb', (
 
 export const verifyChangesStep = readStep<{ archive: string; file: UploadedFile }, TrustedChanges>(
   'verify-changes',
-  ({ uploads, config, repo }, { archive, file }) => {
-    findLocal(repo.store, archive)
-    return verifyChanges(
+  async ({ uploads, config, repo }, { archive, file }) => {
+    const known = findLocal(repo.store, archive)
+    const trusted = await verifyChanges(
       uploads,
       file,
       config.archives.find((one) => one.name === archive)!,
       repo.clock.now(),
     )
+    refuseReplay(repo, known, trusted)
+    return trusted
   },
 )
 
@@ -119,11 +123,17 @@ export const add = action<AddInput, AddResult>({
     if (first !== undefined) return addChanges(context, order, first, call)
     if (order.suite === null) throw usage('It is not said into which suite', 'Name it with --suite')
     const debs = await inspectAll(context, order.files, call)
-    const packages = debs.map((deb) => ({ deb, component: order.component }))
+    const component = order.component ?? firstComponent(context, order.archive)
+    const packages = debs.map((deb) => ({ deb, component }))
     const addition = { archive: order.archive, suites: [order.suite], packages }
     return context.jobs.run(addStep, { ...order, addition, changes: null }, call)
   },
 })
+
+/** As the configuration has them; an archive that is not there is refused later, with what there is. */
+function firstComponent({ config }: ServerContext, archive: string): string {
+  return config.archives.find((one) => one.name === archive)?.components[0] ?? 'main'
+}
 
 /** One after the other: each may take much memory to unpack. */
 async function inspectAll(context: ServerContext, files: readonly UploadedFile[], call: Call) {
@@ -142,14 +152,33 @@ async function addChanges(
   const { distributions } = trusted.changes
   if (order.suite !== null && !distributions.includes(order.suite))
     throw usage(`${file.name} is for ${distributions.join(', ')}`, 'Leave out --suite')
+  refuseOtherSuites(context, order, trusted)
   const files = packagesOf(trusted, order.files)
   const debs = await inspectAll(context, files, call)
   checkAgreement(trusted, debs)
-  const packages = debs.map((deb, at) => ({ deb, component: order.component ?? componentOf(files[at]!) }))
+  const usual = order.component ?? firstComponent(context, order.archive)
+  const packages = debs.map((deb, at) => ({ deb, component: componentOf(files[at]!) ?? usual }))
   const addition = { archive: order.archive, suites: distributions, packages }
   // Who sent it over HTTP may be anybody: it is the signer's act.
   const actor = call.actor.via === 'upload' ? { ...call.actor, name: `key ${trusted.signedBy}` } : call.actor
   return context.jobs.run(addStep, { ...order, addition, changes: trusted }, { ...call, actor })
+}
+
+function refuseOtherSuites(
+  { config }: ServerContext,
+  { archive }: AddInput,
+  { name, changes }: TrustedChanges,
+) {
+  const suites = config.archives.find((one) => one.name === archive)?.suites ?? []
+  const other = changes.distributions.find((one) => !suites.includes(one))
+  if (other === undefined) return
+  throw new UusError(
+    'CHANGES_REFUSED',
+    `${name} is for "${other}", and ${archive} has no suite of that name`,
+    {
+      hint: `Its suites are: ${suites.join(', ')}. Say so in debian/changelog, or "dpkg-genchanges -DDistribution=…"`,
+    },
+  )
 }
 
 async function addPackages(
@@ -187,6 +216,7 @@ async function addPackages(
     items: describeItems(plan),
     warnings,
     refused,
+    files: changes?.changes.files.map((file) => file.name) ?? plan.packages.map(({ deb }) => deb.name),
     signedBy: changes?.signedBy ?? null,
   }
 }

@@ -40,10 +40,8 @@ export async function upload(context: ServerContext, request: UploadRequest): Pr
   const files = uploads.waitingAt(place).filter((one) => one === staged || !one.name.endsWith('.changes'))
   try {
     const result = await accept(context, request, orderOf(files, staged))
-    await uploads.drop(
-      place,
-      files.map((one) => one.name),
-    )
+    // What else the sender has sent meanwhile waits for another one.
+    await uploads.drop(place, [file, ...result.files])
     return { type: 'added', result }
   } catch (error) {
     // Its files stay: what is wrong may be the .changes alone.

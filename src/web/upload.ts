@@ -4,10 +4,14 @@ import type { ServerContext } from '../actions/action.ts'
 import type { AddResult } from '../actions/add.ts'
 import { upload } from '../actions/upload.ts'
 
+const acceptMs = 1_800_000
+
 export function addUpload(app: Express, context: ServerContext): void {
   app.put('/upload/:channel/:archive/:file', async (request, response) => {
     const { channel, archive, file } = request.params
     const declared = Number(request.headers['content-length'])
+    // Looking into a large package takes longer than a silent line is borne with.
+    if (file.endsWith('.changes')) request.socket.setTimeout(acceptMs)
     const result = await upload(context, {
       channel,
       archive,

@@ -29,8 +29,7 @@ export interface Addition {
   readonly suites: readonly string[]
   readonly packages: readonly {
     readonly deb: InspectedDeb
-    /** Null: the archive's first. */
-    readonly component: string | null
+    readonly component: string
   }[]
 }
 
@@ -46,11 +45,10 @@ export function planAddition(store: Store, addition: Addition): AddPlan {
   const packages = addition.packages.map(({ deb, component }): PlannedPackage => {
     const known = store.localPackages.find(archive.id, { ...deb, name: deb.package })
     if (known !== null && known.sha256 !== deb.sha256) throw taken(archive, deb)
-    const place = component ?? componentsOf(indexes)[0]!
-    const path = known?.path ?? poolPath(deb, place)
+    const path = known?.path ?? poolPath(deb, component)
     if (known === null && store.localPackages.findPath(archive.id, path) !== null)
       throw pathTaken(archive, deb)
-    const { lacking, superseded } = compare(store, deb, chooseIndexes(archive, indexes, deb, place))
+    const { lacking, superseded } = compare(store, deb, chooseIndexes(archive, indexes, deb, component))
     leave.push(...superseded)
     return { deb, path, isKnown: known !== null, indexes: lacking }
   })
