@@ -4,6 +4,7 @@ import { add, addStep, inspectStep, verifyChangesStep } from './add.ts'
 import { archiveDrop, archiveList } from './archives.ts'
 import { audit } from './audit.ts'
 import { backup } from './backup.ts'
+import { readChangelogStep } from './changelog.ts'
 import { channelCheck } from './channel-check.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
 import { conf, pins, sources } from './client-files.ts'
@@ -18,7 +19,7 @@ import {
 } from './fsck.ts'
 import { gc } from './gc.ts'
 import { keyDrop, keyExport, keyList, keyRotate } from './keys.ts'
-import { explain, pending } from './pending.ts'
+import { explain, explainStep, pending } from './pending.ts'
 import { promote } from './promote.ts'
 import { remove } from './remove.ts'
 import { resetDatesAction } from './reset-dates.ts'
@@ -99,10 +100,12 @@ const innerSteps = [
   checkDatabaseStep,
   checkGeneratedStep,
   examineStep,
+  explainStep,
   failureStep,
   findPlacesStep,
   makeContentsStep,
   publishContentsStep,
+  readChangelogStep,
   rollbackStep,
   settleStep,
   settleSuspectsStep,
