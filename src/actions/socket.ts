@@ -1,6 +1,5 @@
 // The socket by which commands reach a running server: one call a connection, JSON lines.
 
-import { once } from 'node:events'
 import { chmodSync, rmSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { z } from 'zod'
@@ -238,7 +237,8 @@ async function sendAll(socket: Socket, files: readonly SentFile[]): Promise<void
   for (const file of files) {
     for await (const chunk of file.chunks()) {
       if (socket.destroyed) return
-      if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+      // Called as well when the connection is gone, which the answer's reader tells.
+      await new Promise<void>((resolve) => socket.write(chunk, () => resolve()))
     }
   }
 }

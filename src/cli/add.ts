@@ -98,7 +98,11 @@ async function withListed(paths: readonly string[]): Promise<string[]> {
 async function describeFile(path: string) {
   try {
     const { size } = await stat(path)
-    return { name: basename(path), sizeBytes: size, chunks: () => createReadStream(path) }
+    return {
+      name: basename(path),
+      sizeBytes: size,
+      chunks: () => createReadStream(path, { highWaterMark: 1 << 20 }),
+    }
   } catch (error) {
     const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : (error as Error).message
     throw new UusError('USAGE', `Cannot read ${path}: ${why}`, { cause: error, hint: 'Check the path' })
