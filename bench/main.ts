@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeMachine } from './measure.ts'
+import { renderPlot } from './plot.ts'
 import { renderSection, renderTable, type Section, type Table } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
-import { changeRows } from './rows/change.ts'
+import { changeRows, plotOf } from './rows/change.ts'
 import { coldRows } from './rows/cold.ts'
 import { installabilityRow } from './rows/installability.ts'
 import { publishRow } from './rows/publish.ts'
@@ -21,6 +22,8 @@ const { values, positionals } = parseArgs({
     packages: { type: 'string', default: '60000' },
     /** Of the suites that change. */
     sizes: { type: 'string', default: '1000,10000,60000' },
+    /** Where a picture of what changes cost is written. */
+    plot: { type: 'string' },
   },
 })
 const all = ['adopt', 'publish', 'change', 'installability', 'serve', 'cold']
@@ -51,8 +54,9 @@ try {
   }
   if (rows.includes('change')) {
     const sizes = values.sizes.split(',').map(Number)
-    const { sections: changed } = await changeRows(server, makeGpgKey(folder), folder, sizes)
+    const { sections: changed, points } = await changeRows(server, makeGpgKey(folder), folder, sizes)
     for (const section of changed) print(section)
+    if (values.plot !== undefined) writeFileSync(values.plot, renderPlot(plotOf(points)))
   }
   if (rows.includes('serve')) await serveRows(server, folder, print)
   if (rows.includes('cold')) await coldRows(server, makeGpgKey(folder), folder, print)
