@@ -8,6 +8,7 @@ import { describeMachine } from './measure.ts'
 import { renderPlot } from './plot.ts'
 import { renderSection, renderTable, type Section, type Table } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
+import { blocksRow } from './rows/blocks.ts'
 import { changeRows, plotOf } from './rows/change.ts'
 import { coldRows } from './rows/cold.ts'
 import { installabilityRow } from './rows/installability.ts'
@@ -22,6 +23,8 @@ const { values, positionals } = parseArgs({
     packages: { type: 'string', default: '60000' },
     /** Of the suites that change. */
     sizes: { type: 'string', default: '1000,10000,60000' },
+    /** For `blocks`: a path or URL of a Packages file, .gz and .xz too; else this host's own main suite. */
+    index: { type: 'string' },
     /** Where a picture of what changes cost is written. */
     plot: { type: 'string' },
   },
@@ -36,6 +39,10 @@ function print(section: Section | Table): void {
   process.stdout.write(`${'lines' in section ? renderSection(section) : renderTable(section)}\n`)
 }
 
+function leftOut(name: string): void {
+  process.stdout.write(`\n${name}: left out, this host has no upstream that can be reached\n`)
+}
+
 process.stdout.write(
   `${describeMachine()}\nRatios are of wall time, to our first line. Medians of 3 where it is quick.\n`,
 )
@@ -45,8 +52,7 @@ try {
   const wanted = Object.entries(ofRealSuite).filter(([name]) => rows.includes(name))
   const suite = wanted.length > 0 ? await copyHostSuite(server) : null
   for (const [name, row] of wanted) {
-    if (suite === null)
-      process.stdout.write(`\n${name}: left out, this host has no upstream that can be reached\n`)
+    if (suite === null) leftOut(name)
     else print(await row(server, suite, folder))
   }
   if (rows.includes('publish')) {
@@ -57,6 +63,11 @@ try {
     const { sections: changed, points } = await changeRows(server, makeGpgKey(folder), folder, sizes)
     for (const section of changed) print(section)
     if (values.plot !== undefined) writeFileSync(values.plot, renderPlot(plotOf(points)))
+  }
+  if (rows.includes('blocks')) {
+    const table = await blocksRow(folder, values.index)
+    if (table === null) leftOut('blocks')
+    else print(table)
   }
   if (rows.includes('serve')) await serveRows(server, folder, print)
   if (rows.includes('cold')) await coldRows(server, makeGpgKey(folder), folder, print)

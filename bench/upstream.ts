@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { formatReleaseDate } from '../src/debian/date.ts'
 import { parseSourcesFile } from '../src/debian/sources-list.ts'
 import { hasProgram } from './measure.ts'
@@ -128,7 +128,6 @@ export async function copyHostSuite(server: WebServer): Promise<Suite | null> {
     server.write(`real/dists/${name}/${folder}/by-hash/SHA256/${hash}`, index)
     if (ending === 'gz') packages = index
   }
-  const { gunzipSync } = await import('node:zlib')
   const stanzas = gunzipSync(packages)
     .toString('latin1')
     .split('\n\n')
@@ -151,6 +150,16 @@ export async function copyHostSuite(server: WebServer): Promise<Suite | null> {
     packages: stanzas.length,
     names: chosen.map((stanza) => field(stanza, 'Package')),
   }
+}
+
+/** The text of Packages of this host's own main suite; null where it has none or cannot reach it. */
+export async function hostIndex(): Promise<Buffer | null> {
+  const source = hostSource()
+  if (source === null) return null
+  const path = `dists/${source.suites[0]}/${source.components[0]}/binary-amd64/Packages.gz`
+  return fetchBytes(`${source.uri.replace(/\/+$/, '')}/${path}`).then(
+    (packed) => packed && gunzipSync(packed),
+  )
 }
 
 function hostSource() {
