@@ -9,6 +9,7 @@ import { renderPlot } from './plot.ts'
 import { renderSection, renderTable, type Section, type Table } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
 import { blocksRow } from './rows/blocks.ts'
+import { busyRow } from './rows/busy.ts'
 import { changeRows, plotOf } from './rows/change.ts'
 import { coldRows } from './rows/cold.ts'
 import { installabilityRow } from './rows/installability.ts'
@@ -29,7 +30,7 @@ const { values, positionals } = parseArgs({
     plot: { type: 'string' },
   },
 })
-const all = ['adopt', 'publish', 'change', 'installability', 'serve', 'cold']
+const all = ['adopt', 'publish', 'change', 'installability', 'serve', 'busy', 'cold']
 const rows = positionals.length > 0 ? positionals : all
 const folder = mkdtempSync(join(tmpdir(), 'uus-bench-'))
 const sections: (Section | Table)[] = []
@@ -70,6 +71,9 @@ try {
     else print(table)
   }
   if (rows.includes('serve')) await serveRows(server, folder, print)
+  if (rows.includes('busy')) {
+    print(await busyRow(server, makeGpgKey(folder), folder, Number(values.packages)))
+  }
   if (rows.includes('cold')) await coldRows(server, makeGpgKey(folder), folder, print)
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })

@@ -16,22 +16,26 @@ import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
 import { type Programs, runCli } from './cli/cli.ts'
+import { runDoctor, runRestore } from './cli/local.ts'
 import { invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
 import type { Config } from './config/config.ts'
+import { examine } from './doctor.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
+import { AccessLog } from './lib/access-log.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
 import { systemCode, UusError } from './lib/errors.ts'
 import type { Emit } from './lib/events.ts'
 import type { Log } from './lib/log.ts'
+import { readVersion } from './lib/version.ts'
 import { closeHttp, listenHttp } from './listen.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
 import { createHandler } from './proxy/handler.ts'
+import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
 import { takeLock } from './store/lock.ts'
 import type { Store } from './store/store.ts'
-import { readVersion } from './version.ts'
 import { createApp } from './web/app.ts'
 
 const lockWaitMs = 3000
@@ -123,6 +127,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
+  /** Log files were moved away: goes on in new ones. */
+  reopenLogs(): void
 }
 
 /** Starts the server: listens first, then updates what is due. Disposing it stops it in good order. */
@@ -156,6 +162,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     )
     const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock, log, () => port))
     const { context } = network
+    const accessLog = await openAccessLog(config, log)
+    if (accessLog !== null) stack.use(accessLog)
     onChanged = () => network.reload()
     handle = createHandler(
       {
@@ -166,6 +174,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         memoryBytes: config.cache.memoryBytes,
         openPackage: ({ archive, path }, file) =>
           network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
+        accessLog,
         onUsed: (sha256) => network.room.used(sha256),
         isSuspect: (sha256) => network.pool.isSuspect(sha256),
         signedFile: (file) =>
@@ -178,7 +187,11 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
           }),
         onError: (error, path) => logFailure(log, error, path),
       },
-      createApp(context, { version: readVersion(), alarms: () => network.alarms() }),
+      createApp(context, {
+        version: readVersion(),
+        alarms: () => network.alarms(),
+        suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
+      }),
     )
     network.room.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
@@ -199,12 +212,19 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       settled: scheduler.start(),
       config,
       enrolments: () => listEnrolments(context.published()),
+      reopenLogs: () => accessLog?.reopen(),
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   } catch (error) {
     await stack.disposeAsync()
     throw error
   }
+}
+
+async function openAccessLog({ accessLog }: Config, log: Log): Promise<AccessLog | null> {
+  if (accessLog === null || accessLog === false) return null
+  const path = accessLog === true ? null : accessLog
+  return AccessLog.open(path, (error) => log('error', `The access log cannot be written: ${error.message}`))
 }
 
 /** When upstream last showed all suites of an archive as we hold them; null if it never did. */
@@ -237,6 +257,11 @@ export function runMain(arguments_: readonly string[], program: string): Promise
     serve: (flags) =>
       runServe(terminal, flags, (config, configText, log, emit) =>
         serve({ config, configText, program, log, emit }),
+      ),
+    doctor: (flags) => runDoctor(terminal, flags, examine),
+    restore: (flags, file) =>
+      runRestore(terminal, flags, () =>
+        restore(file, flags.configPath, { ...invoker(process.env), via: 'cli' }),
       ),
   }
   return runCli(arguments_, terminal, programs, readVersion())

@@ -16,6 +16,7 @@ import { Blobs } from './store/blobs.ts'
 import { takeLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
 import { Adopter } from './sync/upstream/adopt.ts'
+import { Gpgv } from './trust/gpgv.ts'
 
 /** Where things lie in the data directory; docs/format.md describes them. */
 export function dataPaths(dataFolder: string) {
@@ -33,6 +34,8 @@ export function dataPaths(dataFolder: string) {
     published: join(dataFolder, 'published'),
     texts: join(dataFolder, 'texts'),
     incoming: join(dataFolder, 'incoming'),
+    /** Damaged bytes, out of service. */
+    quarantine: join(dataFolder, 'quarantine'),
   }
 }
 
@@ -78,7 +81,7 @@ export async function openJobs(
     const generated = { packs, texts }
     const repo: Repo = {
       store,
-      committer: new Committer(store, generated, keys, clock, settings, config.channels),
+      committer: new Committer(store, generated, keys, clock, settings, config.channels, new Gpgv()),
       clock,
       generated,
       keys,

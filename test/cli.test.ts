@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { actions } from '../src/actions/registry.ts'
-import { groups, topCommands } from '../src/cli/commands.ts'
+import { groups } from '../src/cli/command-groups.ts'
+import { topCommands } from '../src/cli/commands.ts'
 import { Output } from '../src/cli/output.ts'
 import { readConfig } from '../src/config/config.ts'
 import { FakeArchive } from './rig/archive.ts'
@@ -165,8 +166,8 @@ test('every action has a command, and every command an action', () => {
   const commands = [...topCommands, ...Object.values(groups).flatMap((group) => group.commands)].map(
     (one) => one.verb,
   )
-  // Pins are for machines: they have a URL and no command.
-  assert.deepEqual([...commands, 'conf', 'pins'].sort(), [...actions.keys()].sort())
+  // Pins and client configuration are for machines: they have a URL and no command. Dates are the doctor's.
+  assert.deepEqual([...commands, 'conf', 'pins', 'reset dates'].sort(), [...actions.keys()].sort())
 })
 
 test("init takes over a host's apt sources, once", async () => {

@@ -217,7 +217,7 @@ test('what another archive of the release has newer is not withdrawn', async () 
     const spec = suite(packages(...inSecurity), { codename: 'bookworm-security', suite: 'bookworm-security' })
     await security.publish('bookworm-security', spec)
   }
-  await publish(['openssl 3.0.1'], ['openssl 3.0.2'])
+  await publish(['openssl 3.0.1'], ['openssl 3.0.2', 'ssh 9.2'])
   await using rig = await Rig.open({
     archives: [
       { archive: main, name: 'debian', suites: ['bookworm'] },
@@ -225,7 +225,7 @@ test('what another archive of the release has newer is not withdrawn', async () 
     ],
   })
   await rig.mustUpdate()
-  await publish(['openssl 3.0.3'], [])
+  await publish(['openssl 3.0.3'], ['ssh 9.2'])
   await rig.mustUpdate()
   assert.deepEqual(alarmKeys(rig), [])
 })

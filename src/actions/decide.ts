@@ -200,6 +200,8 @@ async function enterWhatMay(
     version: item.version,
     why: obstacles(item.verdicts).map((verdict) => verdict.sentence),
   }))
+  if (plan.objections.length > 0)
+    waiting.push(...plan.items.map(({ source, version }) => ({ source, version, why: [...plan.objections] })))
   return { snapshot: snapshot?.id ?? null, waiting }
 }
 

@@ -1,10 +1,14 @@
-// `uus key list | export`.
+// `uus key list | export | rotate | drop`.
 import { z } from 'zod'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 import { unknownChannel } from '../repo/promote.ts'
+import type { Repo } from '../repo/repo.ts'
+import { dropKey, type KeyChange, rotateKeys } from '../repo/rotate-keys.ts'
+import type { Channel } from '../store/channels.ts'
 import { joinPublicKeys } from '../trust/signing.ts'
-import { type Listing, listing, type Outcome, readStep, stepAction } from './action.ts'
+import { type Listing, listing, type Outcome, readStep, step, stepAction } from './action.ts'
+import { reason } from './shared.ts'
 
 export interface KeyEntry {
   readonly channel: string
@@ -48,17 +52,7 @@ export interface KeyExport extends Outcome {
 const exportStep = readStep<z.output<typeof exportInput>, KeyExport>(
   'key export',
   async ({ repo }, order) => {
-    const channel = repo.store.channels.find(order.channel)
-    if (channel === null) throw unknownChannel(repo, order.channel)
-    if (channel.parentId === null) {
-      throw new UusError(
-        'USAGE',
-        'upstream is what the archives offer: it is not published, and has no key',
-        {
-          hint: 'Name one of your channels; "uus channel list" shows them',
-        },
-      )
-    }
+    const channel = findPublishedChannel(repo, order.channel)
     const keys = repo.store.keys.list(channel.id).filter((key) => key.role !== 'retired')
     const { armored } = await joinPublicKeys(keys.map((key) => key.publicKey))
     return {
@@ -74,3 +68,49 @@ export const keyExport = stepAction(
   { verb: 'key export', role: 'viewer', input: exportInput as z.ZodType<z.output<typeof exportInput>> },
   exportStep,
 )
+
+export interface KeyChangeResult extends Outcome, KeyChange {
+  readonly channel: string
+}
+
+const rotateInput = z.object({ channel: z.string(), reason: reason.nullable().default(null) })
+
+export const keyRotate = stepAction(
+  { verb: 'key rotate', role: 'admin', input: rotateInput as z.ZodType<z.output<typeof rotateInput>> },
+  step<z.output<typeof rotateInput>, KeyChangeResult>('key rotate', async ({ repo }, order, call) => {
+    const channel = findPublishedChannel(repo, order.channel)
+    const change = await rotateKeys(repo, { channel, reason: order.reason, actor: call.actor })
+    return { status: 'done', channel: channel.name, ...change }
+  }),
+)
+
+const dropInput = z
+  .object({
+    channel: z.string(),
+    fingerprint: z.string().transform((value) => value.replace(/\s+/g, '').toUpperCase()),
+    force: z.boolean().default(false),
+    reason: reason.nullable().default(null),
+  })
+  .refine((order) => !order.force || order.reason !== null, {
+    message: '--force needs a reason: add --reason "…", it is kept in the audit log',
+  })
+
+export const keyDrop = stepAction(
+  { verb: 'key drop', role: 'admin', input: dropInput as z.ZodType<z.output<typeof dropInput>> },
+  step<z.output<typeof dropInput>, KeyChangeResult>('key drop', async ({ repo }, order, call) => {
+    const channel = findPublishedChannel(repo, order.channel)
+    const { fingerprint, force: isForced, reason: why } = order
+    const change = await dropKey(repo, { channel, fingerprint, isForced, reason: why, actor: call.actor })
+    return { status: 'done', channel: channel.name, ...change }
+  }),
+)
+
+/** The channel; USAGE for upstream, which is not published. */
+function findPublishedChannel(repo: Repo, name: string): Channel {
+  const channel = repo.store.channels.find(name)
+  if (channel === null) throw unknownChannel(repo, name)
+  if (channel.parentId !== null) return channel
+  throw new UusError('USAGE', 'upstream is what the archives offer: it is not published, and has no key', {
+    hint: 'Name one of your channels; "uus channel list" shows them',
+  })
+}

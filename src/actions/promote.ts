@@ -42,6 +42,8 @@ export interface PromoteResult extends Outcome {
   /** What was, or would be, promoted. */
   readonly items: readonly PendingEntry[]
   readonly refused: readonly RefusedEntry[]
+  /** Why so great a loss has to be forced. */
+  readonly objections: readonly string[]
   /** Binary packages in and out, `suite component: name version architecture`. */
   readonly entered: readonly string[]
   readonly left: readonly string[]
@@ -65,7 +67,7 @@ export const promoteStep = step<z.output<typeof input>, PromoteResult>(
       now: repo.clock.now(),
     })
     const plan = planPromotion(scope, selection.items, order.force)
-    const status = statusOf(selection, plan)
+    const status = statusOf(selection, plan, order.force)
     const snapshot =
       order.dryRun || status !== 'done'
         ? null
@@ -92,10 +94,11 @@ export const promote = stepAction(
 )
 
 /** A refusal of what was named stops everything; of what a group brought along, only that. */
-function statusOf(selection: Selection, plan: PromotionPlan): Status {
+function statusOf(selection: Selection, plan: PromotionPlan, isForced: boolean): Status {
   if (selection.unasked.length > 0) return 'refused'
   if (selection.items.length === 0) return 'nothing'
   const isNamedRefused = plan.refused.some(({ item }) => selection.named.has(item))
+  if (plan.objections.length > 0 && !isForced) return 'refused'
   return isNamedRefused || plan.items.length === 0 ? 'refused' : 'done'
 }
 
@@ -147,6 +150,7 @@ function describePlan(
     status,
     channel: plan.scope.target.name,
     from: plan.scope.feeding.name,
+    objections: plan.objections,
     items: status === 'done' ? plan.items.map(describePending) : [],
     entered: status === 'done' ? plan.enter.map(describe).sort() : [],
     left: status === 'done' ? plan.leave.map(describe).sort() : [],

@@ -2,12 +2,24 @@
 import type { Action, Outcome, Step } from './action.ts'
 import { archiveDrop, archiveList } from './archives.ts'
 import { audit } from './audit.ts'
+import { backup } from './backup.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
 import { conf, pins, sources } from './client-files.ts'
 import { approve, decline, hold, unhold } from './decide.ts'
-import { keyExport, keyList } from './keys.ts'
+import {
+  checkDatabaseStep,
+  checkGeneratedStep,
+  findPlacesStep,
+  fsck,
+  settleSuspectsStep,
+  verifyPackagesStep,
+} from './fsck.ts'
+import { gc } from './gc.ts'
+import { keyDrop, keyExport, keyList, keyRotate } from './keys.ts'
 import { explain, pending } from './pending.ts'
 import { promote } from './promote.ts'
+import { remove } from './remove.ts'
+import { resetDatesAction } from './reset-dates.ts'
 import { signSnapshotStep } from './snapshot-envelopes.ts'
 import {
   rollbackStep,
@@ -18,7 +30,7 @@ import {
   snapshotShow,
   snapshotUnkeep,
 } from './snapshots.ts'
-import { status } from './status.ts'
+import { status, statusStep } from './status.ts'
 import {
   adoptStep,
   examineStep,
@@ -39,6 +51,7 @@ const all = [
   archiveDrop,
   archiveList,
   audit,
+  backup,
   channelDiff,
   channelList,
   channelSeed,
@@ -46,12 +59,18 @@ const all = [
   conf,
   decline,
   explain,
+  fsck,
+  gc,
   hold,
+  keyDrop,
   keyExport,
   keyList,
+  keyRotate,
   pending,
   pins,
   promote,
+  remove,
+  resetDatesAction,
   snapshotDiff,
   snapshotKeep,
   snapshotList,
@@ -68,14 +87,20 @@ export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => 
 
 const innerSteps = [
   adoptStep,
+  checkDatabaseStep,
+  checkGeneratedStep,
   examineStep,
   failureStep,
+  findPlacesStep,
   makeContentsStep,
   publishContentsStep,
   rollbackStep,
   settleStep,
+  settleSuspectsStep,
   signSnapshotStep,
   upkeepStep,
+  verifyPackagesStep,
+  statusStep,
 ] as unknown as readonly AnyStep[]
 
 export const steps: ReadonlyMap<string, AnyStep> = new Map(

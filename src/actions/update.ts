@@ -68,10 +68,18 @@ export const upkeepStep = step<Record<string, never>, void>('upkeep', (context, 
   upkeep(context, call),
 )
 
-async function upkeep(context: JobsContext, call: Call): Promise<void> {
-  await republishStale(context.repo, call.actor, call.emit)
-  await renewEnvelopes(context.repo)
-  for (const finding of refreshAlarms(context.repo, maxAgeOf(context)))
+async function upkeep({ repo, config }: JobsContext, call: Call): Promise<void> {
+  const troubles: UusError[] = []
+  const tried = async (work: Promise<unknown>) => {
+    try {
+      await work
+    } catch (error) {
+      troubles.push(UusError.from(error))
+    }
+  }
+  await tried(republishStale(repo, call.actor, call.emit))
+  await tried(renewEnvelopes(repo))
+  for (const finding of refreshAlarms(repo, maxAgeOf({ config }), troubles))
     call.emit({ type: 'alarm', ...finding })
 }
 

@@ -10,9 +10,10 @@ import type {
 } from '../actions/channels.ts'
 import type { SourcesResult } from '../actions/client-files.ts'
 import type { DecideResult } from '../actions/decide.ts'
-import type { KeyEntry, KeyExport } from '../actions/keys.ts'
+import type { KeyExport } from '../actions/keys.ts'
 import type { PendingEntry, PendingResult } from '../actions/pending.ts'
 import type { PromoteResult } from '../actions/promote.ts'
+import type { RemoveResult } from '../actions/remove.ts'
 import type {
   KeepResult,
   RollbackResult,
@@ -43,8 +44,32 @@ export function renderStatus(result: StatusResult, out: Output): void {
   renderArchives(result.archives, out)
   out.line()
   out.line(`${result.dataFolder}: ${formatSize(result.diskFreeBytes)} free`)
+  if (result.cache !== null) renderCache(result.cache, out)
   out.line()
   renderAlarms(result.alarms, out)
+}
+
+function renderCache(cache: NonNullable<StatusResult['cache']>, out: Output): void {
+  const { usedBytes, maxBytes, files, evictedBytes } = cache
+  const size = usedBytes === null ? 'being looked through' : `${formatSize(usedBytes)}, ${files} files`
+  const limit = maxBytes === null ? '' : ` of ${formatSize(maxBytes)}`
+  const evicted = evictedBytes === 0 ? '' : `, ${formatSize(evictedBytes)} made room`
+  out.line(`Package cache: ${size}${limit}${evicted}`)
+  if (cache.restingHosts.length > 0) out.line(`Left alone for now: ${cache.restingHosts.join(', ')}`)
+  const sum = (archive: string, pick: (one: (typeof cache.channels)[number]) => number) =>
+    cache.channels.filter((one) => one.archive === archive).reduce((total, one) => total + pick(one), 0)
+  out.table(
+    ['archive', 'hits', 'misses', 'fetched', 'sent', 'saved', 'in flight'],
+    cache.archives.map(({ archive, fetchedBytes, savedBytes, inFlight }) => [
+      archive,
+      String(sum(archive, (one) => one.hits + one.joined)),
+      String(sum(archive, (one) => one.misses)),
+      formatSize(fetchedBytes),
+      formatSize(sum(archive, (one) => one.packageBytes + one.indexBytes)),
+      formatSize(savedBytes),
+      String(inFlight),
+    ]),
+  )
 }
 
 function renderAlarms(alarms: readonly AlarmEntry[], out: Output): void {
@@ -201,6 +226,8 @@ export function renderPromote(result: PromoteResult, out: Output): void {
     return
   }
   if (result.status === 'refused') {
+    for (const why of result.objections)
+      out.line(`${out.style('red', 'refused')} ${why}. If it is meant so: --force --reason "…"`)
     out.line('Nothing was promoted.')
     return
   }
@@ -225,6 +252,22 @@ export function renderPromote(result: PromoteResult, out: Output): void {
     out.line(
       `${result.channel} has them since snapshot ${result.snapshot}: ${result.entered.length} packages in, ${result.left.length} out.`,
     )
+  }
+}
+
+export function renderRemove(result: RemoveResult, out: Output): void {
+  for (const item of result.items)
+    out.line(`${out.bold(item.source)} ${item.version} (${item.release}): ${item.packages.join(', ')}`)
+  if (result.status === 'refused') {
+    for (const why of result.objections)
+      out.line(`${out.style('red', 'refused')} ${why}. If it is meant so: --force`)
+    out.line('Nothing was removed.')
+  } else if (result.isDryRun) {
+    out.line(`Would leave ${result.channel}. Nothing was done (--dry-run).`)
+  } else {
+    out.line(`Not in ${result.channel} any more since snapshot ${result.snapshot}, and declined there.`)
+    if (result.isBlocked) out.line('Nobody gets their files any more, from older snapshots neither.')
+    out.line('Machines that installed them keep them: apt removes and downgrades nothing by itself.')
   }
 }
 
@@ -309,19 +352,6 @@ export function renderAudit(items: readonly AuditItem[], out: Output): void {
       item.action,
       item.subject,
       item.reason ?? '',
-    ]),
-  )
-}
-
-export function renderKeys(items: readonly KeyEntry[], out: Output): void {
-  out.table(
-    ['channel', 'role', 'algorithm', 'fingerprint', 'made'],
-    items.map((item) => [
-      out.bold(item.channel),
-      item.role,
-      item.algorithm,
-      item.fingerprint,
-      out.time(item.madeAt),
     ]),
   )
 }

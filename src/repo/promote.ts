@@ -8,6 +8,7 @@ import type { Placed } from '../store/views.ts'
 import { indexChanges } from './changes.ts'
 import { isSamePlace, planEntry } from './entry.ts'
 import { obstacles, type Verdict } from './gates/gate.ts'
+import { objectionsTo } from './guards.ts'
 import type { PendingItem, PendingScope } from './pending.ts'
 import type { Repo } from './repo.ts'
 
@@ -23,6 +24,8 @@ export interface PromotionPlan {
   readonly refused: readonly Refusal[]
   readonly enter: readonly Placed[]
   readonly leave: readonly Placed[]
+  /** Why so great a loss needs to be forced. */
+  readonly objections: readonly string[]
 }
 
 /** Decides which of the items may enter (`force` overrides the gates), and what exactly would change. */
@@ -37,7 +40,9 @@ export function planPromotion(
     if (found.length > 0) refused.push({ item, obstacles: found })
     return found.length === 0
   })
-  return { scope, items, refused, ...planStanzas(scope, items) }
+  const change = planStanzas(scope, items)
+  const objections = objectionsTo(scope.store, scope.target.id, indexChanges(change))
+  return { scope, items, refused, ...change, objections }
 }
 
 function planStanzas(
@@ -71,7 +76,10 @@ export interface PromotionOrder {
   readonly asOf: string | null
 }
 
-/** Carries a plan out. The plan must have been made after the last commit. Null if there is nothing to change. */
+/**
+ * Carries a plan out. The plan must have been made after the last commit. Null if there is nothing to change, or if a
+ * guard objects and is not overridden.
+ */
 export async function promote(
   repo: Repo,
   plan: PromotionPlan,
@@ -79,6 +87,7 @@ export async function promote(
   emit: Emit,
 ): Promise<Snapshot | null> {
   if (plan.enter.length === 0 && plan.leave.length === 0) return null
+  if (plan.objections.length > 0 && !order.force) return null
   const { target, feeding } = plan.scope
   return repo.committer.commit(
     {
@@ -93,6 +102,7 @@ export async function promote(
         details: {
           from: feeding.name,
           ...(order.asOf === null ? {} : { asOf: order.asOf }),
+          ...(plan.objections.length === 0 ? {} : { overridden: plan.objections }),
           items: plan.items.map((item) => describeItem(item, order.force)),
         },
       },

@@ -96,8 +96,8 @@ export interface Published {
 /** The Last-Modified of whatever never changes under its name: the same on every server and for ever. */
 export const immutableSince = Date.UTC(2000, 0, 1)
 
-/** How many snapshots are kept however old they are, the present one included. */
-const keptSnapshots = 3
+/** How many snapshots are kept however old they are: three that clients may still be at, and the present one. */
+const keptSnapshots = 4
 /** Snapshots that are remembered as they are served. */
 const knownSnapshots = 64
 // A commit that is under way has its time already, which nobody may have asked for before.
@@ -164,7 +164,9 @@ class Snapshots {
     const at = parseSnapshotId(time)
     if (at === null) return { type: 'absent', why: `"${time}" is no time like 20261123T170547Z` }
     const exact = channels.findSnapshot(channel.id, time)
-    if (exact === null && at > this.#clock.now() - unsettledMs)
+    // The next snapshot will be later than the present one: what was before that is settled.
+    const isSettled = at <= Math.max(this.#clock.now() - unsettledMs, channel.head?.at ?? 0)
+    if (exact === null && !isSettled)
       return { type: 'absent', why: `What ${channel.name} will be at ${time} is not known yet` }
     const snapshot = exact ?? channels.snapshotAt(channel.id, at)
     if (snapshot === null)

@@ -1,5 +1,5 @@
 // The channels' signing keys: made here, private parts kept in files of mode 0600 that only this process reads.
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Disk, writeFileDurable } from '../lib/disk.ts'
 import { UusError } from '../lib/errors.ts'
@@ -60,6 +60,12 @@ export class SigningKeys {
     await writeFileDurable(this.#disk, this.#pathOf(key.fingerprint), key.privateKey, 0o600)
     const { fingerprint, publicKey } = key
     return { fingerprint, role, algorithm, publicKey, madeAt: now, changedAt: now }
+  }
+
+  /** All private parts, for a backup. */
+  async privateFiles(): Promise<{ readonly name: string; readonly bytes: Buffer }[]> {
+    const names = (await readdir(this.#folder)).filter((name) => name.endsWith('.key')).sort()
+    return Promise.all(names.map(async (name) => ({ name, bytes: await readFile(join(this.#folder, name)) })))
   }
 
   /** Removes a private key for good, after the transaction that retires it. */

@@ -137,6 +137,17 @@ export class Database implements Disposable {
     return result
   }
 
+  /** Copies everything as it is at one moment to a new file, while others read and write. */
+  async backUp(path: string): Promise<void> {
+    await this.#sqlite.backup(path)
+  }
+
+  /** What is wrong with the file itself; empty if nothing is. */
+  check(): string[] {
+    const rows = this.#sqlite.pragma('quick_check') as { quick_check: string }[]
+    return rows.map((row) => row.quick_check).filter((message) => message !== 'ok')
+  }
+
   /** The commit is durable in the write-ahead log; moving it into the database can wait for a pause. */
   #checkpointSoon(): void {
     if (this.#checkpoint !== null) return

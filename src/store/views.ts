@@ -134,6 +134,22 @@ export class Views {
       .all(viewId, revision, revision)
   }
 
+  /** Of the records that a change takes out of a view: those whose name the view will not have any more. */
+  leavingNames(viewId: number, change: ViewChange): number[] {
+    return this.#db
+      .pluck<number>(
+        `WITH leaving AS (SELECT value AS id FROM json_each(?))
+         SELECT gone.id FROM leaving CROSS JOIN record AS gone ON gone.id = leaving.id
+         WHERE gone.name NOT IN (
+             SELECT record.name FROM json_each(?) CROSS JOIN record ON record.id = json_each.value)
+           AND NOT EXISTS (
+             SELECT 1 FROM record AS stays
+             CROSS JOIN member ON member.view_id = ? AND member.record_id = stays.id AND member.until IS NULL
+             WHERE stays.kind = gone.kind AND stays.name = gone.name AND stays.id NOT IN (SELECT id FROM leaving))`,
+      )
+      .all(JSON.stringify(change.leave), JSON.stringify(change.enter), viewId)
+  }
+
   /** The records visible now with a name from `from` on, and before `to` (null: no border), with their texts. */
   renderedBetween(
     viewId: number,

@@ -4,8 +4,9 @@ import { type Call, parseInput, type ServerContext } from '../actions/action.ts'
 import { conf, pins, publicKeysOf, publishedChannel, sources } from '../actions/client-files.ts'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
+import { createMetrics, type Watched } from './metrics.ts'
 
-export interface Health {
+export interface Health extends Watched {
   readonly version: string
   /** Alarms that are on. */
   alarms(): readonly { readonly key: string; readonly message: string; readonly hint: string | null }[]
@@ -26,6 +27,11 @@ export function createApp(context: ServerContext, health: Health): express.Expre
       at: channel.head === null ? null : formatIso(channel.head.at),
     }))
     response.json({ status: alarms.length === 0 ? 'ok' : 'alarm', version: health.version, channels, alarms })
+  })
+
+  const metrics = createMetrics(context, health)
+  app.get('/metrics', async (_request, response) => {
+    response.type(metrics.contentType).send(await metrics.metrics())
   })
 
   app.get('/readyz', (_request, response) => {
@@ -63,12 +69,24 @@ export function createApp(context: ServerContext, health: Health): express.Expre
   })
 
   app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+    // Express refuses some requests itself: a path that cannot be decoded, for instance.
+    const refusal = refusalOf(error)
+    if (refusal !== null) {
+      response.status(refusal).type('text/plain').send('The request cannot be understood\n')
+      return
+    }
     const known = UusError.from(error)
     const text =
       known.code === 'INTERNAL' ? 'Internal error' : [known.message, known.hint].filter(Boolean).join('. ')
     response.status(known.descriptor.httpStatus).type('text/plain').send(`${text}\n`)
   })
   return app
+}
+
+function refusalOf(error: unknown): number | null {
+  if (error instanceof UusError || !(error instanceof Error) || !('status' in error)) return null
+  const { status } = error
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : null
 }
 
 async function sendSources(

@@ -7,6 +7,7 @@ import type { Sha256 } from '../../lib/digest.ts'
 import { UusError } from '../../lib/errors.ts'
 import type { Emit } from '../../lib/events.ts'
 import type { Compression } from '../../lib/gzip.ts'
+import { objectionsTo } from '../../repo/guards.ts'
 import type { Repo } from '../../repo/repo.ts'
 import type { Suite, UpstreamFile } from '../../store/archives.ts'
 import type { Actor } from '../../store/audit.ts'
@@ -86,6 +87,7 @@ export class Adopter {
     if (freshness.outcome !== 'adopt' && isSame) return { entered: 0, left: 0 }
     const changes = new Map(read.flatMap(({ id, change }) => (change === null ? [] : [[id, change]])))
     const name = `${suite.archive}/${suite.name}`
+    if (!input.isAccepted) this.#guard(name, changes)
     const { entered, left } = await committer.commit(
       {
         channel: this.#repo.store.channels.upstream(),
@@ -108,6 +110,17 @@ export class Adopter {
       emit,
     )
     return { entered, left }
+  }
+
+  /** GUARD_REFUSED for a loss that looks like a glitch. */
+  #guard(name: string, changes: ReadonlyMap<number, ViewChange>): void {
+    const { store } = this.#repo
+    const objections = objectionsTo(store, store.channels.upstream().id, changes)
+    if (objections.length === 0) return
+    throw new UusError('GUARD_REFUSED', `${name} waits: ${objections[0]}`, {
+      details: objections.slice(1),
+      hint: `If upstream means it, run: uus update --accept ${name} --reason "…"`,
+    })
   }
 
   /** What changed, read and stored. An index that is not required and cannot be read stays as it was. */
