@@ -35,7 +35,12 @@ export async function blocksRow(folder: string, index: string | undefined): Prom
   if (text === null) return null
   const stanzas = [...stanzasOf(text)]
   const rows: string[][] = []
-  for (const choice of choicesOf()) rows.push([choice.what, ...(await measure(choice, stanzas, folder))])
+  for (const choice of choicesOf()) {
+    const row = [choice.what, ...(await measure(choice, stanzas, folder))]
+    // All of them take minutes.
+    process.stderr.write(`${row.join('  ')}\n`)
+    rows.push(row)
+  }
   for (const [what, packed] of wholeFiles(text)) rows.push([what, '1', megabytes(packed), '', '', '', ''])
   return {
     title: `Blocks and codecs: ${stanzas.length} packages, ${megabytes(text.length)} MB`,
