@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeMachine } from './measure.ts'
+import { renderPlot } from './plot.ts'
 import { renderSection, renderTable, type Section, type Table } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
+import { blocksRow } from './rows/blocks.ts'
 import { busyRow } from './rows/busy.ts'
-import { changeRows } from './rows/change.ts'
+import { changeRows, plotOf } from './rows/change.ts'
 import { coldRows } from './rows/cold.ts'
 import { installabilityRow } from './rows/installability.ts'
 import { publishRow } from './rows/publish.ts'
@@ -22,6 +24,10 @@ const { values, positionals } = parseArgs({
     packages: { type: 'string', default: '60000' },
     /** Of the suites that change. */
     sizes: { type: 'string', default: '1000,10000,60000' },
+    /** For `blocks`: a path or URL of a Packages file, .gz and .xz too; else this host's own main suite. */
+    index: { type: 'string' },
+    /** Where a picture of what changes cost is written. */
+    plot: { type: 'string' },
   },
 })
 const all = ['adopt', 'publish', 'change', 'installability', 'serve', 'busy', 'cold']
@@ -34,6 +40,10 @@ function print(section: Section | Table): void {
   process.stdout.write(`${'lines' in section ? renderSection(section) : renderTable(section)}\n`)
 }
 
+function leftOut(name: string): void {
+  process.stdout.write(`\n${name}: left out, this host has no upstream that can be reached\n`)
+}
+
 process.stdout.write(
   `${describeMachine()}\nRatios are of wall time, to our first line. Medians of 3 where it is quick.\n`,
 )
@@ -43,8 +53,7 @@ try {
   const wanted = Object.entries(ofRealSuite).filter(([name]) => rows.includes(name))
   const suite = wanted.length > 0 ? await copyHostSuite(server) : null
   for (const [name, row] of wanted) {
-    if (suite === null)
-      process.stdout.write(`\n${name}: left out, this host has no upstream that can be reached\n`)
+    if (suite === null) leftOut(name)
     else print(await row(server, suite, folder))
   }
   if (rows.includes('publish')) {
@@ -52,8 +61,14 @@ try {
   }
   if (rows.includes('change')) {
     const sizes = values.sizes.split(',').map(Number)
-    const { sections: changed } = await changeRows(server, makeGpgKey(folder), folder, sizes)
+    const { sections: changed, points } = await changeRows(server, makeGpgKey(folder), folder, sizes)
     for (const section of changed) print(section)
+    if (values.plot !== undefined) writeFileSync(values.plot, renderPlot(plotOf(points)))
+  }
+  if (rows.includes('blocks')) {
+    const table = await blocksRow(folder, values.index)
+    if (table === null) leftOut('blocks')
+    else print(table)
   }
   if (rows.includes('serve')) await serveRows(server, folder, print)
   if (rows.includes('busy')) {

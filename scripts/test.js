@@ -9,5 +9,7 @@ if (fs.globSync === undefined || process.execPath !== node) {
   runAndExit(node, ['scripts/test.js', ...given])
 }
 const files =
-  given.length > 0 ? given : fs.globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root }).sort()
+  given.length > 0
+    ? given
+    : fs.globSync(['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'], { cwd: root }).sort()
 runAndExit(node, ['--test', '--test-reporter=spec', '--test-timeout=600000', ...files])
