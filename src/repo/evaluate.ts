@@ -58,9 +58,10 @@ function approvedSources({ store, target }: PendingScope): string[] {
   return [...new Set(store.decisions.approvals(target.id).map((one) => one.source))]
 }
 
-/** What the channel had already and has no more was taken out on purpose. */
+/** What the channel had already and has no more was taken out on purpose: only a person brings it back. */
 function isBack({ store }: Repo, { target }: PendingScope, item: PendingItem): boolean {
   return (
+    item.approvers.length === 0 &&
     (item.kind === 'update' || item.kind === 'new') &&
     store.history.lastRevisionOf(target.id, item.source, item.version) !== null
   )

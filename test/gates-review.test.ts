@@ -1,0 +1,113 @@
+// Gates, approvals and rules where they meet: approvals that were used, versions that come back, families that were
+// superseded, groups that a rule keeps out, and many items at once.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { DecideResult } from '../src/actions/decide.ts'
+import type { PendingResult } from '../src/actions/pending.ts'
+import type { PromoteResult } from '../src/actions/promote.ts'
+import { upkeepStep } from '../src/actions/update.ts'
+import { day, FakeClock, hour } from './rig/clock.ts'
+import { aPackage, packages } from './rig/packages.ts'
+import type { Rig } from './rig/rig.ts'
+import { suite, tell } from './rig/story.ts'
+
+const gated = (settings: string) => ({
+  channels: { testing: '{from: upstream}', approved: `{from: testing, ${settings}}` },
+})
+const approved = (rig: Rig) => rig.shows('approved', 'stable')
+/** What the timer does. */
+const upkeep = (rig: Rig) =>
+  rig.process.context.jobs.run(upkeepStep, {}, { actor: { name: 'uus', via: 'schedule' }, emit: () => {} })
+
+test('the approval of a version takes it out no more when upstream drops it', async () => {
+  await tell({ stable: suite(packages('bash 1', 'vim 1')) }, async ({ rig, offer }) => {
+    await offer({ stable: suite(packages('bash 1', 'vim 2')) })
+    await rig.call('approve', { selectors: ['vim'] })
+    rig.clock.advance(day)
+    await offer({ stable: suite(packages('bash 1')) })
+    assert.deepEqual(approved(rig), ['bash 1', 'vim 2'])
+    assert.deepEqual(await rig.pending(), ['vim remove 2 → 2'])
+  })
+})
+
+test('an approval that was used does not bring a version back as a downgrade', async () => {
+  await tell({ stable: suite(packages('bash 1')) }, async ({ rig, offer }) => {
+    for (const number of [2, 3]) {
+      await offer({ stable: suite(packages(`bash ${number}`)) })
+      await rig.call('approve', { selectors: ['bash'] })
+      rig.clock.advance(day)
+    }
+    await offer({ stable: suite(packages('bash 2')) })
+    assert.deepEqual(approved(rig), ['bash 3'])
+    assert.equal((await rig.call<DecideResult>('approve', { selectors: ['bash=2'] })).status, 'done')
+    assert.deepEqual(approved(rig), ['bash 2'])
+  })
+})
+
+test('what was rolled back and is approved again enters when its gates let it', async () => {
+  const clock = new FakeClock(Date.UTC(2026, 11, 1))
+  await tell(
+    { stable: suite(packages('bash 1')) },
+    async ({ rig, offer }) => {
+      const { id } = rig.store.channels.head(rig.store.channels.find('approved')!.id)!
+      await offer({ stable: suite(packages('bash 2')) })
+      await rig.call('approve', { selectors: ['bash'] })
+      rig.clock.advance(hour)
+      await rig.call('snapshot rollback', { channel: 'approved', id, reason: 'broken', force: true })
+      await rig.call('unhold', { selectors: ['bash'] })
+      await upkeep(rig)
+      assert.deepEqual(approved(rig), ['bash 1'], 'the approval before the rollback counts no more')
+      rig.clock.advance(Date.UTC(2026, 11, 10) - rig.clock.now())
+      assert.equal((await rig.call<DecideResult>('approve', { selectors: ['bash'] })).snapshot, null)
+      rig.clock.advance(2 * day)
+      await upkeep(rig)
+      assert.deepEqual(approved(rig), ['bash 2'])
+    },
+    { ...gated('gates: {freeze: [{from: 2026-12-09, to: 2026-12-10, reason: audit}]}'), clock },
+  )
+})
+
+test('a rule that names removals acts on those that came after it', async () => {
+  await tell(
+    { stable: suite(packages('bash 1', 'vim 1')) },
+    async ({ rig, offer }) => {
+      rig.clock.advance(day)
+      await offer({ stable: suite(packages('bash 1')) })
+      assert.deepEqual(approved(rig), ['bash 1'])
+    },
+    gated('rules: [{match: {kind: remove}, action: approve}]'),
+  )
+})
+
+test('other bytes under an old version soak anew, and came after a rule that they came after', async () => {
+  await tell(
+    { stable: suite(packages('bash 1')) },
+    async ({ rig, offer }) => {
+      rig.clock.advance(30 * day)
+      await offer({ stable: suite([aPackage({ name: 'bash', version: '1', content: 'other' })]) })
+      const { items } = await rig.call<PendingResult>('pending')
+      assert.deepEqual([items[0]!.kind, items[0]!.state], ['republished', 'waiting'])
+    },
+    gated('gates: {soak: 3d}, rules: [{match: {kind: republished}, action: approve}]'),
+  )
+})
+
+test('a family of one release does not bring its like of another', async () => {
+  const at = (number: number) => suite(packages(`mesa ${number}`, `libdrm ${number}`, `bash ${number}`))
+  await tell(
+    { jammy: at(1), noble: at(1) },
+    async ({ rig, offer }) => {
+      await offer({ jammy: at(2), noble: at(2) })
+      const { items } = await rig.call<PromoteResult>('promote', {
+        selectors: ['mesa'],
+        releases: ['noble'],
+        dryRun: true,
+      })
+      assert.deepEqual(items.map((item) => `${item.source} ${item.release}`).sort(), [
+        'libdrm noble',
+        'mesa noble',
+      ])
+    },
+    gated('together: [[mesa, libdrm]]'),
+  )
+})
