@@ -67,6 +67,24 @@ test('what was rolled back and is approved again enters when its gates let it', 
   )
 })
 
+test('a busy family ripens as a whole', async () => {
+  await tell(
+    { stable: suite(packages('app 1', 'data 1')) },
+    async ({ rig, offer }) => {
+      for (let number = 2; number <= 5; number++) {
+        rig.clock.advance(2 * day)
+        await offer({ stable: suite(packages(`app ${number}`, `data ${number}`)) })
+      }
+      assert.deepEqual(approved(rig), ['app 2', 'data 2'])
+      rig.clock.advance(2 * day)
+      const promoted = await rig.promote('app')
+      assert.equal(promoted.status, 'done')
+      assert.deepEqual(approved(rig), ['app 3', 'data 3'])
+    },
+    gated('gates: {soak: 5d}, together: [[app, data]], rules: [{action: approve}]'),
+  )
+})
+
 test('a rule that names removals acts on those that came after it', async () => {
   await tell(
     { stable: suite(packages('bash 1', 'vim 1')) },
