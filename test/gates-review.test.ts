@@ -85,6 +85,24 @@ test('a busy family ripens as a whole', async () => {
   )
 })
 
+test('groups and globs do not bring what a rule declines or ignores', async () => {
+  const names = ['bash', 'bat', 'baz']
+  await tell(
+    { stable: suite(packages(...names.map((name) => `${name} 1`))) },
+    async ({ rig, offer }) => {
+      await offer({ stable: suite(packages(...names.map((name) => `${name} 2`))) })
+      for (const verb of ['approve', 'promote']) {
+        await rig.call(verb, { selectors: ['@all', 'ba*'] })
+        assert.deepEqual(approved(rig), ['bash 2', 'bat 1', 'baz 1'], verb)
+      }
+      assert.equal((await rig.promote('bat')).status, 'done')
+      await rig.call('approve', { selectors: ['baz'] })
+      assert.deepEqual(approved(rig), ['bash 2', 'bat 2', 'baz 2'])
+    },
+    gated('rules: [{match: {source: bat}, action: ignore}, {match: {source: baz}, action: decline}]'),
+  )
+})
+
 test('a rule that names removals acts on those that came after it', async () => {
   await tell(
     { stable: suite(packages('bash 1', 'vim 1')) },
