@@ -128,6 +128,23 @@ test('other bytes under an old version soak anew, and came after a rule that the
   )
 })
 
+test('a removal that would take too much keeps nothing else out', async () => {
+  const many = Array.from({ length: 30 }, (_, at) =>
+    aPackage({ name: `old-${String.fromCharCode(97 + (at % 26))}${at}`, version: '1', source: 'old' }),
+  )
+  await tell(
+    { stable: suite([...packages('bash 1'), ...many]) },
+    async ({ archive, rig }) => {
+      rig.clock.advance(day)
+      await archive.publish('stable', suite(packages('bash 2')))
+      await rig.update({ accept: ['test/stable'], reason: 'meant' })
+      assert.ok(approved(rig).includes('bash 2'))
+      assert.ok(approved(rig).includes('old-a0 1'))
+    },
+    gated('rules: [{match: {kind: [update, remove]}, action: approve, since: always}]'),
+  )
+})
+
 test('a family of one release does not bring its like of another', async () => {
   const at = (number: number) => suite(packages(`mesa ${number}`, `libdrm ${number}`, `bash ${number}`))
   await tell(
