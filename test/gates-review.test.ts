@@ -18,6 +18,8 @@ const approved = (rig: Rig) => rig.shows('approved', 'stable')
 /** What the timer does. */
 const upkeep = (rig: Rig) =>
   rig.process.context.jobs.run(upkeepStep, {}, { actor: { name: 'uus', via: 'schedule' }, emit: () => {} })
+const version = (name: string, text: string, depends?: string) =>
+  aPackage({ name, version: text, ...(depends === undefined ? {} : { depends }) })
 
 test('the approval of a version takes it out no more when upstream drops it', async () => {
   await tell({ stable: suite(packages('bash 1', 'vim 1')) }, async ({ rig, offer }) => {
@@ -85,6 +87,49 @@ test('a busy family ripens as a whole', async () => {
   )
 })
 
+test('an approved version that was superseded and is ripe enters with its approval', async () => {
+  await tell(
+    { stable: suite(packages('web 1')) },
+    async ({ rig, offer }) => {
+      await offer({ stable: suite(packages('web 2')) })
+      rig.clock.advance(6 * day)
+      await offer({ stable: suite(packages('web 3')) })
+      const early = await rig.call<DecideResult>('approve', { selectors: ['web'] })
+      assert.equal(early.snapshot, null)
+      const result = await rig.call<DecideResult>('approve', { selectors: ['web=2'] })
+      assert.deepEqual(result.waiting, [])
+      assert.deepEqual(approved(rig), ['web 2'])
+    },
+    gated('gates: {soak: 5d}'),
+  )
+})
+
+test('approving the last that was missing lets in what waited for it, at once', async () => {
+  const old = [version('app', '1', 'lib (= 1)'), version('lib', '1')]
+  await tell({ stable: suite(old) }, async ({ rig, offer }) => {
+    await offer({ stable: suite([version('app', '2', 'lib (= 2)'), version('lib', '2')]) })
+    assert.equal((await rig.call<DecideResult>('approve', { selectors: ['app'] })).snapshot, null)
+    assert.notEqual((await rig.call<DecideResult>('approve', { selectors: ['lib'] })).snapshot, null)
+    assert.deepEqual(approved(rig), ['app 2', 'lib 2'])
+  })
+})
+
+test('of several approved at once, what breaks something keeps nothing else out', async () => {
+  const old = [version('app', '1', 'lib (= 1)'), version('lib', '1'), version('bash', '1')]
+  await tell({ stable: suite(old) }, async ({ rig, offer }) => {
+    await offer({
+      stable: suite([version('app', '2', 'lib (= 2)'), version('lib', '2'), version('bash', '2')]),
+    })
+    const result = await rig.call<DecideResult>('approve', { selectors: ['app', 'bash'] })
+    assert.deepEqual(
+      result.waiting.map((one) => one.source),
+      ['app'],
+    )
+    assert.match(result.waiting[0]!.why.join(), /Would enter together with lib/)
+    assert.deepEqual(approved(rig), ['app 1', 'bash 2', 'lib 1'])
+  })
+})
+
 test('groups and globs do not bring what a rule declines or ignores', async () => {
   const names = ['bash', 'bat', 'baz']
   await tell(
@@ -100,6 +145,21 @@ test('groups and globs do not bring what a rule declines or ignores', async () =
       assert.deepEqual(approved(rig), ['bash 2', 'bat 2', 'baz 2'])
     },
     gated('rules: [{match: {source: bat}, action: ignore}, {match: {source: baz}, action: decline}]'),
+  )
+})
+
+test('approving one of a family does not lift the decline of another', async () => {
+  await tell(
+    { stable: suite(packages('mesa 1', 'libdrm 1')) },
+    async ({ rig, offer }) => {
+      await offer({ stable: suite(packages('mesa 2', 'libdrm 2')) })
+      await rig.call('decline', { selectors: ['libdrm'], reason: 'black screens' }, 'beth')
+      const result = await rig.call<DecideResult>('approve', { selectors: ['mesa'] })
+      assert.equal(result.snapshot, null)
+      assert.match(JSON.stringify(result.waiting), /black screens/)
+      assert.deepEqual(approved(rig), ['libdrm 1', 'mesa 1'])
+    },
+    gated('together: [[mesa, libdrm]]'),
   )
 })
 
