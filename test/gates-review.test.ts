@@ -6,7 +6,7 @@ import type { DecideResult } from '../src/actions/decide.ts'
 import type { PendingResult } from '../src/actions/pending.ts'
 import type { PromoteResult } from '../src/actions/promote.ts'
 import { upkeepStep } from '../src/actions/update.ts'
-import { day, FakeClock, hour } from './rig/clock.ts'
+import { day, FakeClock, hour, minute } from './rig/clock.ts'
 import { aPackage, packages } from './rig/packages.ts'
 import type { Rig } from './rig/rig.ts'
 import { suite, tell } from './rig/story.ts'
@@ -202,6 +202,25 @@ test('a removal that would take too much keeps nothing else out', async () => {
       assert.ok(approved(rig).includes('old-a0 1'))
     },
     gated('rules: [{match: {kind: [update, remove]}, action: approve, since: always}]'),
+  )
+})
+
+test('a channel that follows a gated one has at once what entered by itself there', async () => {
+  await tell(
+    { stable: suite(packages('bash 1')) },
+    async ({ rig, offer }) => {
+      await offer({ stable: suite(packages('bash 2')) })
+      rig.clock.advance(3 * day + minute)
+      await upkeep(rig)
+      assert.deepEqual([...approved(rig), ...rig.shows('branch', 'stable')], ['bash 2', 'bash 2'])
+    },
+    {
+      channels: {
+        testing: '{from: upstream}',
+        approved: '{from: testing, gates: {soak: 3d}, rules: [{action: approve}]}',
+        branch: '{from: approved, follow: true}',
+      },
+    },
   )
 })
 
