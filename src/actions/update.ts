@@ -80,6 +80,7 @@ async function upkeep(context: JobsContext, call: Call): Promise<void> {
   }
   await tried(republishStale(repo, call.actor, call.emit))
   await tried(evaluate(repo, call.actor, call.emit))
+  await tried(followChannels(repo, call.actor, call.emit))
   await tried(renewEnvelopes(repo))
   await tried(signAuditLog(context, call))
   for (const finding of refreshAlarms(repo, maxAgeOf({ config }), troubles))

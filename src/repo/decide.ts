@@ -27,7 +27,7 @@ export function decide(repo: Repo, subjects: readonly Subject[], order: Decision
   store.db.write((tx) => {
     for (const subject of subjects) {
       store.decisions.add(tx, {
-        at,
+        at: Math.max(at, seenAt(repo, order.channel)),
         actor: order.actor.name,
         verb: order.verb,
         channelId: order.channel.id,
@@ -54,6 +54,12 @@ export function decide(repo: Repo, subjects: readonly Subject[], order: Decision
       })
     }
   })
+}
+
+/** A snapshot can be a little ahead of the clock; a decision comes after what it saw. */
+function seenAt({ store }: Repo, channel: Channel): number {
+  const seen = [channel.id, ...(channel.parentId === null ? [] : [channel.parentId])]
+  return Math.max(...seen.map((id) => store.channels.head(id)?.at ?? 0))
 }
 
 /** Where a source is known, for decisions that bind a source whatever its version. */

@@ -3,8 +3,10 @@
 import { compareVersions } from '../debian/version.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Actor } from '../store/audit.ts'
+import { indexChanges } from './changes.ts'
 import { companionsOf } from './families.ts'
 import { obstacles } from './gates/gate.ts'
+import { objectionsTo } from './guards.ts'
 import {
   listPending,
   type PendingItem,
@@ -58,9 +60,10 @@ function approvedSources({ store, target }: PendingScope): string[] {
   return [...new Set(store.decisions.approvals(target.id).map((one) => one.source))]
 }
 
-/** What the channel had already and has no more was taken out on purpose. */
+/** What the channel had already and has no more was taken out on purpose: only a person brings it back. */
 function isBack({ store }: Repo, { target }: PendingScope, item: PendingItem): boolean {
   return (
+    item.approvers.length === 0 &&
     (item.kind === 'update' || item.kind === 'new') &&
     store.history.lastRevisionOf(target.id, item.source, item.version) !== null
   )
@@ -80,15 +83,24 @@ export function admissible(
   if (!breaks(repo, scope, whole)) return whole
   const admitted: PendingItem[] = []
   const left: (readonly PendingItem[])[] = []
-  for (const family of families) {
-    if (breaks(repo, scope, [...admitted, ...family])) left.push(family)
-    else admitted.push(...family)
+  // By halves: what breaks something is rare, and each look costs more the more is looked at.
+  const admit = (some: readonly (readonly PendingItem[])[]): void => {
+    if (!breaks(repo, scope, [...admitted, ...some.flat()])) admitted.push(...some.flat())
+    else if (some.length === 1) left.push(some[0]!)
+    else {
+      const half = Math.ceil(some.length / 2)
+      admit(some.slice(0, half))
+      admit(some.slice(half))
+    }
   }
+  admit(families)
   for (const family of left) {
     if (admitted.includes(family[0]!)) continue
     const others = left.filter((one) => one !== family && !admitted.includes(one[0]!))
     const needed = helpers(repo, scope, [...admitted, ...family], others)
-    if (needed !== null) admitted.push(...family, ...needed.flat())
+    if (needed === null) continue
+    const whole = [...admitted, ...family, ...needed.flat()]
+    if (!breaks(repo, scope, whole)) admitted.push(...family, ...needed.flat())
   }
   return admitted
 }
@@ -106,8 +118,12 @@ function unhindered(repo: Repo, scope: PendingScope, items: readonly PendingItem
   })
 }
 
+/** Would something become uninstallable, or so much be lost that it has to be forced? */
 function breaks(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): boolean {
-  if (items.length === 0 || !scope.judging.gates.isInstallable) return false
+  if (items.length === 0) return false
+  const changes = indexChanges(planStanzas(scope, items))
+  if (objectionsTo(scope.store, scope.target.id, changes).length > 0) return true
+  if (!scope.judging.gates.isInstallable) return false
   return releasesOf(items).some((release) => {
     const change = planStanzas(
       scope,

@@ -30,6 +30,21 @@ function kernelFamily(source: string): string | null {
 
 /** The waiting items that have to come along with some. */
 export function companionsOf(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): PendingItem[] {
+  const isChosen = new Set(items.map(sourceKey))
+  const found = new Map<string, PendingItem>()
+  // What goes with a superseded version is what the feeding channel had beside it; and each release is by itself.
+  for (const group of Map.groupBy(items, (item) => `${item.release} ${item.revision}`).values()) {
+    const { revision } = group[0]!
+    const then = revision === null ? scope : { ...scope, revision }
+    for (const item of companionsAt(repo, then, group)) {
+      if (!isChosen.has(sourceKey(item))) found.set(pendingKey(item), item)
+    }
+  }
+  return [...found.values()]
+}
+
+/** Of items of one release and one state of the feeding channel. */
+function companionsAt(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): PendingItem[] {
   const chosen = new Map(items.map((item) => [pendingKey(item), item]))
   const isChosenSource = new Set(items.map(sourceKey))
   const add = (found: readonly PendingItem[]) => {

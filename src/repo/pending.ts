@@ -218,7 +218,7 @@ class PendingReader {
       since,
       revision: this.#scope.revision ?? null,
       decision: this.#verdicts.get(`${key} ${change.version}`) ?? null,
-      approvers: this.#approvers(key, change, from, rule),
+      approvers: this.#approvers(key, { ...change, source, since }, from, rule),
       rule,
     }
     return { ...item, verdicts: judge(this.#facts(item, classes)) }
@@ -238,16 +238,22 @@ class PendingReader {
     return ruleFor({ ...item, sections }, rules, rulesSince)
   }
 
-  /** An approval binds the bytes that it saw; only a rule can have a newer version inherit it. */
+  /**
+   * An approval binds the bytes that it saw; only a rule can have a newer version inherit it. It is for one entry: what
+   * left the channel since, or what the feeding channel took back since, needs another.
+   */
   #approvers(
     key: string,
-    change: SourceChange<Placed>,
+    change: Pick<PendingItem, 'kind' | 'source' | 'version' | 'since' | 'arrived'>,
     from: string | null,
     rule: AppliedRule | null,
   ): string[] {
     const inherits = rule?.acts === true && rule.rule.inheritsApprovals
-    const people = (this.#approvals.get(key) ?? [])
-      .filter(({ version, files }) => {
+    const approvals = this.#approvals.get(key) ?? []
+    const usedUntil = approvals.length === 0 ? 0 : this.#approvalsUsedUntil(change)
+    const people = approvals
+      .filter(({ at, version, files }) => {
+        if (at < usedUntil) return false
         if (version === change.version) return change.arrived.every((stanza) => files.includes(stanza.sha256))
         const isOlder = compareVersions(version!, change.version) < 0
         return inherits && isOlder && (from === null || compareVersions(version!, from) > 0)
@@ -255,6 +261,18 @@ class PendingReader {
       .map(({ actor }) => actor)
     const { approver } = this.#scope.judging
     return [...new Set(approver === null ? people : [...people, approver])]
+  }
+
+  #approvalsUsedUntil({
+    kind,
+    source,
+    version,
+    since,
+  }: Pick<PendingItem, 'kind' | 'source' | 'version' | 'since'>): number {
+    if (kind === 'remove' || kind === 'downgrade') return since ?? Number.POSITIVE_INFINITY
+    const { store, target } = this.#scope
+    const last = store.history.lastRevisionOf(target.id, source, version)
+    return last === null ? 0 : (store.channels.snapshotOfRevision(last + 1)?.at ?? 0)
   }
 
   #classOf(suiteId: number): string {
@@ -323,14 +341,24 @@ class PendingReader {
       .map((stanza) => stanza.sourceVersion)
   }
 
-  /** Changed fields, a rebuild or another architecture make a version no younger. */
+  /** Changed fields, a rebuild or another architecture make a version no younger; other bytes do. */
   #since(source: string, change: SourceChange<Placed>): number | null {
-    const { store, feeding } = this.#scope
-    const [one] = change.arrived
+    const { store } = this.#scope
+    const revision = this.#revisionSince(source, change)
+    return revision === null ? null : (store.channels.snapshotOfRevision(revision)?.at ?? null)
+  }
+
+  #revisionSince(source: string, { kind, version, arrived, gone }: SourceChange<Placed>): number | null {
+    const { history } = this.#scope.store
+    const { id } = this.#scope.feeding
+    if (kind === 'remove' || kind === 'downgrade') return history.goneSince(id, gone)
+    const [one] = arrived
     if (one === undefined) return null
-    const first =
-      store.history.firstRevisionOf(feeding.id, one.archiveId, source, change.version) ?? one.since
-    return store.channels.snapshotOfRevision(first)?.at ?? null
+    if (kind === 'republished') {
+      const firsts = history.firstRevisionsOfFiles(id, one.archiveId, source, version)
+      return Math.max(...arrived.map((stanza) => firsts.get(stanza.sha256) ?? stanza.since))
+    }
+    return history.firstRevisionOf(id, one.archiveId, source, version) ?? one.since
   }
 }
 

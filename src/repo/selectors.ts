@@ -144,7 +144,7 @@ class Chooser {
   }
 
   #isTaken(item: PendingItem, selector: Exclude<Selector, { type: 'name' }>): boolean {
-    if (!this.#isAskedFor(item)) return false
+    if (!this.#isAskedFor(item) || isBarredByRule(item)) return false
     switch (selector.type) {
       case 'all':
         return true
@@ -163,7 +163,7 @@ class Chooser {
     const waiting = pendingOf(this.#scope, sources).filter((item) => this.#isInRelease(item))
     const matching = selector.version === null ? waiting : this.#ofVersion(waiting, sources, selector)
     for (const items of Map.groupBy(matching, groupKey).values()) {
-      const usual = items.filter((item) => this.#isAskedFor(item))
+      const usual = items.filter((item) => this.#isAskedFor(item) && !(isPattern && isBarredByRule(item)))
       if (usual.length > 0) {
         const chosen = selector.version === null ? this.#ripe(newestPerSuite(withoutDeclined(usual))) : usual
         for (const item of chosen) {
@@ -280,6 +280,12 @@ export function findSources(
 
 function groupKey(item: PendingItem): string {
   return `${item.release} ${item.archiveId} ${item.source}`
+}
+
+/** What a rule declines or ignores has to be named, or approved before: a group does not bring it along. */
+function isBarredByRule({ rule, decision }: PendingItem): boolean {
+  if (rule?.acts !== true || decision?.verb === 'approve') return false
+  return rule.rule.action === 'decline' || rule.rule.action === 'ignore'
 }
 
 /** A declined version hides no other; where there is none, it stays to say why nothing moves. */
