@@ -10,7 +10,6 @@ import {
 import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
-import { packageOrigin } from './actions/package-origin.ts'
 import { actions } from './actions/registry.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
@@ -74,16 +73,26 @@ export async function openAlone(
       context: network.context,
       network,
       async call(verb, input, call) {
+        const before = lastRevision(jobs.repo.store)
         const result = await runAction(network.context, verb, input, call)
         network.reload()
+        if (verb === 'update' || lastRevision(jobs.repo.store) !== before) network.supply.wake()
         return result
       },
-      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+      // Nobody else would fetch what upstream is about to remove.
+      async [Symbol.asyncDispose]() {
+        await network.supply.idle()
+        await owned.disposeAsync()
+      },
     }
   } catch (error) {
     await stack.disposeAsync()
     throw error
   }
+}
+
+function lastRevision({ channels }: Store): number {
+  return Math.max(0, ...channels.list().map((channel) => channels.head(channel.id)?.revision ?? 0))
 }
 
 /** Runs one action: in the server, if one runs on the data directory, else here. The result is the same. */
@@ -164,7 +173,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const { context } = network
     const accessLog = await openAccessLog(config, log)
     if (accessLog !== null) stack.use(accessLog)
-    onChanged = () => network.reload()
+    onChanged = () => {
+      network.reload()
+      network.supply.wake()
+    }
     handle = createHandler(
       {
         published: () => context.published(),
@@ -172,10 +184,12 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         buffers: network.buffers,
         traffic: network.traffic,
         memoryBytes: config.cache.memoryBytes,
-        openPackage: ({ archive, path }, file) =>
-          network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
+        openPackage: ({ archive, path }, file) => network.openPackage(archive, path, file),
         accessLog,
-        onUsed: (sha256) => network.room.used(sha256),
+        onUsed: ({ channel }, sha256) => {
+          network.room.used(sha256)
+          network.supply.used(channel, sha256)
+        },
         isSuspect: (sha256) => network.pool.isSuspect(sha256),
         signedFile: (file) =>
           signedFile(file, {
@@ -194,6 +208,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       }),
     )
     network.room.start()
+    network.supply.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
       runAction(context, verb, input, call),
     )

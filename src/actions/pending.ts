@@ -58,7 +58,7 @@ const pendingInput = z.object({
 const pendingStep = readStep<z.output<typeof pendingInput>, PendingResult>('pending', ({ repo }, order) => {
   const { target, feeding } = scopeOf(repo, order.channel)
   refuseUnknownReleases(repo.store, order.releases)
-  const items = listPending({ store: repo.store, target, feeding })
+  const items = listPending({ store: repo.store, packages: repo.packages, target, feeding })
     .filter((item) => order.releases.length === 0 || order.releases.includes(item.release))
     .map(describePending)
   return { ...listing(items), channel: target.name, from: feeding.name }
@@ -79,7 +79,7 @@ const explainStep = readStep<z.output<typeof explainInput>, PendingResult>('expl
   const { target, feeding } = scopeOf(repo, order.to)
   const selection = select(
     order.selectors.map(parseSelector),
-    { store: repo.store, target, feeding },
+    { store: repo.store, packages: repo.packages, target, feeding },
     { releases: order.releases, include: ['republished', 'downgrade', 'remove'], now: repo.clock.now() },
   )
   const items = selection.items.map(describePending)

@@ -3,13 +3,15 @@ import { z } from 'zod'
 import { UusError } from '../lib/errors.ts'
 import { parseDuration } from '../lib/units.ts'
 import { followChannels } from '../repo/follow-channels.ts'
+import type { NeededFile } from '../repo/needed-files.ts'
 import type { PendingScope } from '../repo/pending.ts'
 import { promote as carryOut, type PromotionPlan, planPromotion, scopeOf } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
 import { parseSelector, type Selection, select } from '../repo/selectors.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
 import type { Placed } from '../store/views.ts'
-import { type Outcome, type Status, step, stepAction } from './action.ts'
+import { action, type Outcome, readStep, type Status, step } from './action.ts'
+import { absentFilesOf, fetchFirst } from './fetch-first.ts'
 import { describePending, type PendingEntry } from './pending.ts'
 import { reason } from './shared.ts'
 
@@ -50,48 +52,67 @@ export interface PromoteResult extends Outcome {
   readonly snapshot: string | null
 }
 
-export const promoteStep = step<z.output<typeof input>, PromoteResult>(
-  'promote',
-  async ({ repo }, order, call) => {
-    const { target, feeding } = scopeOf(repo, order.to)
-    const asOf = order.asOf === null ? null : snapshotAsOf(repo, feeding, order.asOf)
-    const scope: PendingScope = {
-      store: repo.store,
-      target,
-      feeding,
-      ...(asOf === null ? {} : { revision: asOf.revision }),
-    }
-    const selection = select(order.selectors.map(parseSelector), scope, {
-      releases: order.releases,
-      include: order.include,
-      now: repo.clock.now(),
-    })
-    const plan = planPromotion(scope, selection.items, order.force)
-    const status = statusOf(selection, plan, order.force)
-    const snapshot =
-      order.dryRun || status !== 'done'
-        ? null
-        : await carryOut(
-            repo,
-            plan,
-            { actor: call.actor, reason: order.reason, force: order.force, asOf: asOf?.id ?? null },
-            call.emit,
-          )
-    if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
-    const refused = [...describeUnasked(selection), ...describeRefusals(plan)]
-    return {
-      ...describePlan(repo, plan, status),
-      refused,
-      isDryRun: order.dryRun,
-      snapshot: snapshot?.id ?? null,
-    }
-  },
-)
+type Order = z.output<typeof input>
 
-export const promote = stepAction(
-  { verb: 'promote', role: 'approver', input: input as z.ZodType<z.output<typeof input>> },
-  promoteStep,
-)
+/** What is meant, and what waits of it. */
+function choose(
+  repo: Repo,
+  order: Order,
+): { scope: PendingScope; asOf: Snapshot | null; selection: Selection } {
+  const { target, feeding } = scopeOf(repo, order.to)
+  const asOf = order.asOf === null ? null : snapshotAsOf(repo, feeding, order.asOf)
+  const scope: PendingScope = {
+    store: repo.store,
+    packages: repo.packages,
+    target,
+    feeding,
+    ...(asOf === null ? {} : { revision: asOf.revision }),
+  }
+  const selection = select(order.selectors.map(parseSelector), scope, {
+    releases: order.releases,
+    include: order.include,
+    now: repo.clock.now(),
+  })
+  return { scope, asOf, selection }
+}
+
+/** Of a dry run as well: what can be had is a part of the answer. */
+const needsStep = readStep<Order, NeededFile[]>('promote-needs', ({ repo }, order) => {
+  const { scope, selection } = choose(repo, order)
+  return absentFilesOf(scope, selection.items)
+})
+
+const promoteStep = step<Order, PromoteResult>('promote', async ({ repo }, order, call) => {
+  const { scope, asOf, selection } = choose(repo, order)
+  const plan = planPromotion(scope, selection.items, order.force)
+  const status = statusOf(selection, plan, order.force)
+  const snapshot =
+    order.dryRun || status !== 'done'
+      ? null
+      : await carryOut(
+          repo,
+          plan,
+          { actor: call.actor, reason: order.reason, force: order.force, asOf: asOf?.id ?? null },
+          call.emit,
+        )
+  if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
+  const refused = [...describeUnasked(selection), ...describeRefusals(plan)]
+  return {
+    ...describePlan(repo, plan, status),
+    refused,
+    isDryRun: order.dryRun,
+    snapshot: snapshot?.id ?? null,
+  }
+})
+
+export const promoteSteps = [needsStep, promoteStep] as const
+
+export const promote = action<Order, PromoteResult>({
+  verb: 'promote',
+  role: 'approver',
+  input: input as z.ZodType<Order>,
+  run: (context, order, call) => fetchFirst(context, needsStep, promoteStep, order, call),
+})
 
 /** A refusal of what was named stops everything; of what a group brought along, only that. */
 function statusOf(selection: Selection, plan: PromotionPlan, isForced: boolean): Status {

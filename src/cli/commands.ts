@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { type ActionCommand, items, list, text, withReason, withRelease, withTo } from './command.ts'
 import * as render from './render.ts'
+import { renderStatus } from './render-status.ts'
 import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
 
@@ -53,7 +54,7 @@ export const topCommands: readonly ActionCommand[] = [
     describe: 'One screen: channels, archives, disk, alarms',
     verb: 'status',
     input: () => ({}),
-    render: render.renderStatus as Render,
+    render: renderStatus as Render,
   },
   {
     command: 'pending [channel]',

@@ -6,7 +6,7 @@ import { LineCounter, parseDocument } from 'yaml'
 import { type IndexKind, isFlatSuite } from '../debian/index-kinds.ts'
 import { systemCode, UusError } from '../lib/errors.ts'
 import { describe, lineOf, type Problem } from './problems.ts'
-import { configShape, type RawConfig } from './shape.ts'
+import { configShape, dayNames, type RawConfig } from './shape.ts'
 import { nearest } from './suggest.ts'
 
 export interface TlsFiles {
@@ -40,6 +40,10 @@ export interface ArchiveConfig {
   readonly refreshSeconds: number
   readonly checksValidUntil: boolean
   readonly maxAgeSeconds: number
+  /** Null: as the addresses have it. */
+  readonly snapshotUris: readonly string[] | null
+  /** Null: as the archive's size has it. */
+  readonly fetchTime: 'on-demand' | 'on-promote' | null
   readonly tls: TlsFiles
 }
 
@@ -52,6 +56,17 @@ export interface ChannelConfig {
   readonly validForSeconds: number | null
   readonly keepSeconds: number
   readonly keyAlgorithm: 'ed25519' | 'rsa4096'
+  readonly prefetch: 'none' | 'used' | 'all'
+  /** Null: as its archives have it. */
+  readonly fetchTime: 'on-demand' | 'on-promote' | null
+}
+
+/** A part of the day (minutes since midnight, UTC). `to` at or before `from` means the next day. */
+export interface TimeWindow {
+  readonly from: number
+  readonly to: number
+  /** 0 is Sunday; the day on which it begins. */
+  readonly days: readonly number[]
 }
 
 /** A rate that may depend on the time of day (minutes since midnight, UTC). Null: no limit. */
@@ -79,6 +94,8 @@ export interface LimitsConfig {
   readonly hostBandwidth: ReadonlyMap<string, RatePlan>
   readonly minBytesPerSecond: number
   readonly deadlineSeconds: number
+  /** What is fetched before a client asks. */
+  readonly prefetch: { readonly files: number; readonly window: TimeWindow }
 }
 
 export interface Config {
@@ -250,6 +267,14 @@ function buildLimits(raw: RawConfig['limits']): LimitsConfig {
     ),
     minBytesPerSecond: raw['min-rate'],
     deadlineSeconds: raw.deadline,
+    prefetch: {
+      files: raw.prefetch.files,
+      window: {
+        from: raw.prefetch.from,
+        to: raw.prefetch.to,
+        days: raw.prefetch.days.map((day) => dayNames.indexOf(day)),
+      },
+    },
   }
 }
 
@@ -284,6 +309,8 @@ function buildArchive(
     refreshSeconds: raw.refresh,
     checksValidUntil: raw['check-valid-until'],
     maxAgeSeconds: raw['max-age'],
+    snapshotUris: raw['snapshot-uris']?.map((uri) => uri.replace(/\/+$/, '')) ?? null,
+    fetchTime: raw.fetch ?? null,
     tls: { ca: pick('ca'), clientCertificate: pick('client-certificate'), clientKey: pick('client-key') },
   }
 }
@@ -311,6 +338,8 @@ function buildChannels(raw: RawConfig['channels']): ChannelConfig[] {
         validForSeconds: channel['valid-for'],
         keepSeconds: channel.keep,
         keyAlgorithm: channel['signing-key'],
+        prefetch: channel.prefetch,
+        fetchTime: channel.fetch ?? null,
       })
       visit(name)
     }

@@ -63,7 +63,12 @@ const rate = z.string().transform((text, context) => {
   return z.NEVER
 })
 
-const dayNames = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const
+export const dayNames = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const
+
+const days = z
+  .array(z.enum(dayNames))
+  .nonempty()
+  .default([...dayNames])
 
 /** A rate for all times, or one that depends on the time of day (UTC). */
 const bandwidth = z.union([
@@ -73,10 +78,7 @@ const bandwidth = z.union([
       z.strictObject({
         from: timeOfDay.optional(),
         to: timeOfDay.optional(),
-        days: z
-          .array(z.enum(dayNames))
-          .nonempty()
-          .default([...dayNames]),
+        days,
         rate,
       }),
     )
@@ -113,6 +115,15 @@ const limits = z.strictObject({
   'min-rate': parsedBy(parseRate, 'a rate like 1KiB/s').default(1024),
   /** How long a package file may take in all. */
   deadline: duration('6h').default(6 * 3600),
+  /** Files that are fetched before a client asks: how many at a time, and when (UTC). Default: at any time. */
+  prefetch: z
+    .strictObject({
+      files: z.int().min(1).max(100).default(2),
+      from: timeOfDay.default(0),
+      to: timeOfDay.default(24 * 60),
+      days,
+    })
+    .prefault({}),
 })
 
 const oneOrMore = <T extends z.ZodType>(item: T) =>
@@ -171,6 +182,12 @@ const indexNames = ['packages', 'sources', 'translations', 'cnf', 'dep11', 'cont
 /** What clients ask for without being told to; `sources` and `contents` are large, and asked for by few. */
 export const defaultIndexes = ['packages', 'translations', 'cnf', 'dep11'] as const
 
+/** Services that keep what archives removed: one of the known ones, or a URL with @SNAPSHOTID@ where the time goes. */
+const snapshotUri = z.union([
+  z.enum(['ubuntu', 'debian', 'ppa']),
+  httpUrl.refine((text) => text.includes('@SNAPSHOTID@'), 'must have @SNAPSHOTID@ where the time goes'),
+])
+
 const upstreamArchive = z.strictObject({
   /** The archive's identity for ever, and a part of the clients' URLs. */
   name,
@@ -201,6 +218,13 @@ const upstreamArchive = z.strictObject({
   'check-valid-until': z.boolean().default(true),
   /** A moving suite whose newest Release is older than this is reported as stale. */
   'max-age': duration('7d').default(7 * 86_400),
+  /** Asked for what the archive has no more; none: []. Default: the one of a public archive whose address is used. */
+  'snapshot-uris': z
+    .union([snapshotUri, z.array(snapshotUri)])
+    .transform((value) => [value].flat())
+    .optional(),
+  /** Whether files are fetched when they are promoted. Default: those of small archives of third parties are. */
+  fetch: z.enum(['on-demand', 'on-promote']).optional(),
   ...tls,
 })
 
@@ -229,6 +253,10 @@ const channel = z.strictObject({
   keep: duration('7d').default(7 * 86_400),
   /** The kind of key that is made for the channel. */
   'signing-key': z.enum(['ed25519', 'rsa4096']).default('ed25519'),
+  /** What is fetched when it enters the channel: new versions of what its clients asked for before, or all. */
+  prefetch: z.enum(['none', 'used', 'all']).default('none'),
+  /** Overrides that of the archives, in a gated channel. */
+  fetch: z.enum(['on-demand', 'on-promote']).optional(),
 })
 
 export const configShape = z.strictObject({

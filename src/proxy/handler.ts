@@ -36,7 +36,7 @@ export interface ProxyContext {
   /** The signed file as it is now, renewed if need be. */
   signedFile(file: SignedFile): Promise<{ readonly bytes: Buffer; readonly lastModified: number }>
   /** Told of package files that are sent from here. */
-  onUsed(sha256: Sha256): void
+  onUsed(place: Place, sha256: Sha256): void
   /** Told of every answer, other pages included. */
   readonly accessLog?: Pick<AccessLog, 'write'> | null
   /** Told of failures that a client met. */
@@ -211,9 +211,9 @@ class Handler {
     }
   }
 
-  #count(exchange: Exchange, { traffic, source }: Prepared, outcome: Outcome): void {
+  #count(exchange: Exchange, { place, traffic, source }: Prepared, outcome: Outcome): void {
     exchange.cache = outcome
-    if (source.type === 'package') this.#context.onUsed(source.sha256)
+    if (source.type === 'package') this.#context.onUsed(place, source.sha256)
     if (outcome === 'hit') traffic.hits++
     else if (outcome === 'miss') traffic.misses++
     else traffic.joined++

@@ -12,7 +12,12 @@ import type { Repo } from './repo.ts'
 export async function evaluateApprovals(repo: Repo, actor: Actor, emit: Emit): Promise<void> {
   for (const channel of repo.store.channels.list()) {
     if (channel.parentId === null || channel.follows || !channel.isConfigured) continue
-    const scope = { store: repo.store, target: channel, feeding: repo.store.channels.get(channel.parentId) }
+    const scope = {
+      store: repo.store,
+      packages: repo.packages,
+      target: channel,
+      feeding: repo.store.channels.get(channel.parentId),
+    }
     const items = approvedItems(repo, scope, channel)
     if (items.length === 0) continue
     const plan = planPromotion(scope, items, false)

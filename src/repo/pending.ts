@@ -1,9 +1,11 @@
 // What waits between a channel and the one that feeds it: the facts from the store, classified.
 import { compareVersions, highestVersion } from '../debian/version.ts'
 import type { Suite } from '../store/archives.ts'
+import type { Blobs } from '../store/blobs.ts'
 import type { Channel } from '../store/channels.ts'
 import type { Decision, DecisionSubject } from '../store/decisions.ts'
 import type { Store } from '../store/store.ts'
+import type { NamedRecordFile } from '../store/supplies.ts'
 import { now, type Placed } from '../store/views.ts'
 import { classify, type PendingKind, type SourceChange } from './classify.ts'
 import { type Facts, judge, type Verdict } from './gates/gate.ts'
@@ -23,6 +25,8 @@ export interface PendingItem extends SourceChange<Placed> {
   readonly since: number | null
   /** The newest verdict of a person on the version, if there is one. */
   readonly decision: Decision | null
+  /** Files of what arrived that upstream does not offer any more, and that are not here. */
+  readonly absentFiles: readonly NamedRecordFile[]
   readonly verdicts: readonly Verdict[]
 }
 
@@ -36,6 +40,8 @@ export function pendingKey(
 /** Where to look, and as of when. */
 export interface PendingScope {
   readonly store: Store
+  /** Package files that are here. */
+  readonly packages: Pick<Blobs, 'isHere'>
   /** The gated channel. */
   readonly target: Channel
   /** The channel that feeds it. */
@@ -137,6 +143,7 @@ class PendingReader {
     const competing = known.filter((stanza) => classes.has(this.#classOf(stanza.suiteId)))
     const from = highestVersion(competing.map((stanza) => stanza.sourceVersion)) ?? null
     const key = subjectKey({ release, archiveId, source })
+    const offered = this.#offered(source)
     const item: Omit<PendingItem, 'verdicts'> = {
       ...change,
       release,
@@ -147,8 +154,9 @@ class PendingReader {
       suites: [...suiteIds].map((id) => this.#suites.get(id)!.name).sort(),
       since: this.#since(source, change),
       decision: this.#verdicts.get(`${key} ${change.version}`) ?? null,
+      absentFiles: this.#absentFiles(archiveId, offered, change.arrived),
     }
-    return { ...item, verdicts: judge(this.#facts(item, classes)) }
+    return { ...item, verdicts: judge(this.#facts(item, offered, classes)) }
   }
 
   #classOf(suiteId: number): string {
@@ -163,23 +171,47 @@ class PendingReader {
     return view !== null && store.views.holds(view.id, stanza.id)
   }
 
-  #facts(item: Omit<PendingItem, 'verdicts'>, classes: ReadonlySet<string>): Facts {
+  #facts(
+    item: Omit<PendingItem, 'verdicts'>,
+    offered: readonly Placed[],
+    classes: ReadonlySet<string>,
+  ): Facts {
+    const { supplies } = this.#scope.store
+    const competing = offered.filter(
+      (one) => one.release === item.release && classes.has(this.#classOf(one.suiteId)),
+    )
     return {
       item,
       channel: this.#scope.target.name,
       hold: this.#holds.get(subjectKey(item)) ?? null,
       decision: item.decision,
-      isWithdrawn: item.arrived.length > 0 && isWithdrawn(this.#offered(item, classes), item.version),
+      isWithdrawn:
+        item.arrived.length > 0 &&
+        isWithdrawn(
+          competing.map((one) => one.sourceVersion),
+          item.version,
+        ),
+      absentFiles: item.absentFiles.map(({ path, sha256 }) => ({
+        path,
+        tried: supplies.findMissing(sha256),
+      })),
     }
   }
 
-  /** The versions that upstream offers of a source, in the competing suites of all archives of the release. */
-  #offered(item: Pick<PendingItem, 'release' | 'source'>, classes: ReadonlySet<string>): string[] {
+  /** What upstream offers of a source, in all archives and releases. */
+  #offered(source: string): Placed[] {
     const { store } = this.#scope
-    return store.views
-      .bySource(store.channels.upstream().id, item.source)
-      .filter((one) => one.release === item.release && classes.has(this.#classOf(one.suiteId)))
-      .map((stanza) => stanza.sourceVersion)
+    return store.views.bySource(store.channels.upstream().id, source)
+  }
+
+  #absentFiles(archiveId: number, offered: readonly Placed[], arrived: readonly Placed[]): NamedRecordFile[] {
+    const { store, packages } = this.#scope
+    const isOffered = ({ name, sha256 }: Placed) =>
+      offered.some((one) => one.archiveId === archiveId && one.name === name && one.sha256 === sha256)
+    const gone = arrived.filter((stanza) => !isOffered(stanza))
+    if (gone.length === 0) return []
+    const files = store.supplies.filesOf(gone.map((stanza) => stanza.id))
+    return files.filter(({ sha256 }) => !packages.isHere(sha256))
   }
 
   /** Changed fields, a rebuild or another architecture make a version no younger. */

@@ -17,5 +17,5 @@ export interface Repo {
   /** The configured channels, parents before children. */
   readonly channels: readonly ChannelOptions[]
   /** Package files that are here. */
-  readonly packages: Pick<Blobs, 'sizeOf' | 'open' | 'list'>
+  readonly packages: Pick<Blobs, 'isHere' | 'sizeOf' | 'open' | 'list'>
 }

@@ -8,6 +8,8 @@ export type SettingName =
   | 'alarms-revision'
   /** Up to which revision the times of snapshots count no more, because the clock was wrong. */
   | 'times-reset-revision'
+  /** How far a channel was looked through for files to fetch before clients ask. */
+  | `ahead:${string}`
 
 export class Settings {
   readonly #db: Database

@@ -13,6 +13,7 @@ import { PoolFiles } from './pool-files.ts'
 import { Publications } from './publications.ts'
 import { Records } from './records.ts'
 import { Settings } from './settings.ts'
+import { Supplies } from './supplies.ts'
 import { Texts } from './texts.ts'
 import { Views } from './views.ts'
 
@@ -32,6 +33,7 @@ export class Store implements Disposable {
   readonly alarms: Alarms
   readonly audit: Audit
   readonly settings: Settings
+  readonly supplies: Supplies
 
   private constructor(db: Database) {
     this.db = db
@@ -49,6 +51,7 @@ export class Store implements Disposable {
     this.alarms = new Alarms(db)
     this.audit = new Audit(db)
     this.settings = new Settings(db)
+    this.supplies = new Supplies(db)
   }
 
   static openWriter(path: string, disk: Pick<Disk, 'step'>): Store {

@@ -3,6 +3,7 @@
 import type { Decision } from '../../store/decisions.ts'
 import type { PendingKind } from '../classify.ts'
 import { holds } from './holds.ts'
+import { type AbsentFile, obtainable } from './obtainable.ts'
 import { withdrawn } from './withdrawn.ts'
 
 export type Verdict =
@@ -24,12 +25,14 @@ export interface Facts {
   readonly decision: Decision | null
   /** The version left upstream, and no higher one took its place. */
   readonly isWithdrawn: boolean
+  /** What would enter and cannot be had as things are. */
+  readonly absentFiles: readonly AbsentFile[]
 }
 
 export type Gate = (facts: Facts) => Verdict
 
 /** In the order in which they are shown. */
-const gates: readonly Gate[] = [holds, withdrawn]
+const gates: readonly Gate[] = [holds, withdrawn, obtainable]
 
 export function judge(facts: Facts): Verdict[] {
   return gates.map((gate) => gate(facts))
