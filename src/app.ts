@@ -20,6 +20,7 @@ import { invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
 import type { Config } from './config/config.ts'
 import { examine } from './doctor.ts'
+import { openForwardProxy } from './forward.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
 import { AccessLog } from './lib/access-log.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -131,6 +132,8 @@ export interface ServeOptions {
 
 export interface RunningServer extends AsyncDisposable {
   readonly port: number
+  /** Of the forward proxy; null where there is none. */
+  readonly proxyPort: number | null
   readonly jobsPid: number | undefined
   /** Ends when everything that was due at the start has been tried. */
   readonly settled: Promise<unknown>
@@ -207,6 +210,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
       }),
     )
+    const forward =
+      config.proxy === null
+        ? null
+        : stack.use(await openForwardProxy({ config, jobs, network, accessLog, clock, log }, config.proxy))
     network.room.start()
     network.supply.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
@@ -221,6 +228,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const owned = stack.move()
     return {
       port,
+      proxyPort: forward?.port ?? null,
       get jobsPid() {
         return jobs.pid
       },

@@ -17,6 +17,7 @@ import { Traffic } from './lib/traffic.ts'
 import { Turns } from './lib/turns.ts'
 import { readVersion } from './lib/version.ts'
 import { Fetcher } from './pool/fetcher.ts'
+import type { Origin } from './pool/flight.ts'
 import { defaultLimits } from './pool/hosts.ts'
 import { Pool, type PoolReader } from './pool/pool.ts'
 import { reportCache } from './pool/report.ts'
@@ -43,6 +44,8 @@ export interface NetworkSide extends AsyncDisposable {
   readonly reader: Store
   /** Opens a package file of an archive, fetching it if need be. `path` is below the archive. */
   openPackage(archive: string, path: string, file: PoolFile): Promise<PoolReader>
+  /** Has a file fetched that nobody reads yet. */
+  obtain(origin: Origin, file: PoolFile): Promise<void>
   /** Takes over what was committed since. */
   reload(): void
   /** What somebody should look at: what the catalogue says, and what only this process knows. */
@@ -110,6 +113,7 @@ export async function openNetworkSide(
     },
     fetcher,
     supply,
+    obtain: (origin, file) => cache.pool.obtain(file, () => origin),
     openPackage: (archive, path, file) => cache.pool.open(file, () => originOf(archive, path, file)),
     generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
     reader,

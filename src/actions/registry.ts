@@ -6,6 +6,7 @@ import { backup } from './backup.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
 import { conf, pins, sources } from './client-files.ts'
 import { approve, decisionSteps, decline, hold, unhold } from './decide.ts'
+import { readForwardedStep, verifyForwardedStep } from './forward.ts'
 import {
   checkDatabaseStep,
   checkGeneratedStep,
@@ -102,6 +103,7 @@ const innerSteps = [
   offeredStep,
   ...promoteSteps,
   publishContentsStep,
+  readForwardedStep,
   rollbackNeedsStep,
   rollbackStep,
   settleStep,
@@ -111,6 +113,7 @@ const innerSteps = [
   supplyStep,
   upkeepStep,
   usedStep,
+  verifyForwardedStep,
   verifyPackagesStep,
 ] as unknown as readonly AnyStep[]
 

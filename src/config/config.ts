@@ -98,6 +98,17 @@ export interface LimitsConfig {
   readonly prefetch: { readonly files: number; readonly window: TimeWindow }
 }
 
+/** The forward proxy. */
+export interface ProxyConfig {
+  readonly listen: { readonly host: string; readonly port: number }
+  /** Closes archives that a gated channel shows. */
+  readonly refusesGated: boolean
+  /** Null: everybody. */
+  readonly networks: readonly string[] | null
+  /** A host that begins with `*.` stands for those below it. */
+  readonly connect: readonly { readonly host: string; readonly port: number }[]
+}
+
 export interface Config {
   /** The file it was read from. */
   readonly path: string
@@ -108,6 +119,8 @@ export interface Config {
   /** Ends without a slash; null: clients are told that there are none. */
   readonly snapshotsUrl: string | null
   readonly upstreamProxy: string | null
+  /** Null: no forward proxy. */
+  readonly proxy: ProxyConfig | null
   readonly cache: CacheConfig
   readonly limits: LimitsConfig
   /** A file's path, true for stdout; null: as the log's format has it. */
@@ -245,6 +258,7 @@ function build(raw: RawConfig, path: string): Config {
     baseUrl: raw['base-url']?.replace(/\/+$/, '') ?? null,
     snapshotsUrl: (raw['snapshots-url'] ?? raw['base-url'])?.replace(/\/+$/, '') ?? null,
     upstreamProxy: raw['upstream-proxy'] ?? null,
+    proxy: buildProxy(raw),
     cache: {
       maxBytes: raw.cache['max-size'] ?? null,
       minFreeBytes: raw.cache['min-free'],
@@ -256,6 +270,12 @@ function build(raw: RawConfig, path: string): Config {
     archives: raw.archives.map((archive) => buildArchive(archive, raw, locate)),
     channels: buildChannels(raw.channels),
   }
+}
+
+function buildProxy(raw: RawConfig): ProxyConfig | null {
+  const { 'proxy-listen': listen, 'proxy-networks': networks = null } = raw
+  if (listen === undefined) return null
+  return { listen, refusesGated: raw['proxy-gate'] === 'refuse', networks, connect: raw['proxy-connect'] }
 }
 
 function buildLimits(raw: RawConfig['limits']): LimitsConfig {

@@ -1,6 +1,7 @@
 // The shape of config.yaml. Every field says here what it means; config.example.yaml shows them all in use.
 import { z } from 'zod'
 import { isArchitecture, isDistributionPath, isSuiteName } from '../debian/names.ts'
+import { parseNetwork } from '../lib/networks.ts'
 import { parseDuration, parseRate, parseSize, parseTimeOfDay } from '../lib/units.ts'
 
 const reservedNames: ReadonlySet<string> = new Set([
@@ -159,6 +160,19 @@ export function parseListen(text: string): { host: string; port: number } | null
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port: Number(match[3]) }
 }
 
+/** `192.0.2.0/24`, `2001:db8::/32`, or one address. */
+const network = z
+  .string()
+  .refine((text) => parseNetwork(text) !== null, 'must be a network like 192.168.0.0/16 or fd00::/8')
+
+const connectTarget = z.string().transform((text, context) => {
+  const match = /^((?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?$/.exec(text)
+  const port = Number(match?.[2] ?? 443)
+  if (match !== null && port > 0 && port <= 65_535) return { host: match[1]!.toLowerCase(), port }
+  context.addIssue('must be HOST:PORT or *.DOMAIN:PORT, like esm.ubuntu.com:443')
+  return z.NEVER
+})
+
 /** One address of an archive; some serve only some suites or architectures. */
 const uri = z.union([
   httpUrl.transform((text) => ({ uri: text, suites: undefined, architectures: undefined })),
@@ -268,6 +282,14 @@ export const configShape = z.strictObject({
   'base-url': httpUrl.optional(),
   /** Where clients find snapshots by URL, if that is not the base-url. */
   'snapshots-url': httpUrl.optional(),
+  /** An HTTP proxy for hosts whose sources name upstream; off unless set. By convention port 3142. */
+  'proxy-listen': listen.optional(),
+  /** Whether it also serves archives that a gated channel shows: what it serves is upstream's own, ungated. */
+  'proxy-gate': z.enum(['open', 'refuse']).default('open'),
+  /** Who may use it: networks. Default: everybody who reaches it. */
+  'proxy-networks': z.array(network).nonempty().optional(),
+  /** What it passes on unseen (CONNECT, for https): HOST:PORT or *.DOMAIN:PORT. */
+  'proxy-connect': z.array(connectTarget).default([]),
   role: z.literal('master').default('master'),
   /** A proxy for all requests to upstream. */
   'upstream-proxy': httpUrl.optional(),

@@ -16,7 +16,7 @@ import type { PoolFile } from '../store/pool-files.ts'
 import { type Exchange, record } from './exchange.ts'
 import { Memory } from './memory.ts'
 import { type Prepared, prepare } from './prepared.ts'
-import { type Place, type Resolved, resolve } from './resolve.ts'
+import { type Found, type Place, type Resolved, resolve } from './resolve.ts'
 import { type Plan, planAnswer, respondText } from './respond.ts'
 import { type Section, sendBytes } from './send.ts'
 
@@ -58,7 +58,8 @@ export function createHandler(context: ProxyContext, next: NextHandler) {
 
 const knownTargets = 8192
 
-class Handler {
+/** Answers with files, in all the forms of HTTP. */
+export class Handler {
   readonly #context: ProxyContext
   readonly #memory: Memory
   /** What targets led to, as long as the same state is published. */
@@ -88,7 +89,16 @@ class Handler {
     return true
   }
 
-  #lookUp(target: string): Prepared | Exclude<Resolved, { type: 'file' | 'package' }> {
+  /** Answers with a file that was found elsewhere. */
+  answer(exchange: Exchange, found: Found): void {
+    this.#answer(exchange, prepare(found, this.#context.traffic))
+  }
+
+  fail(exchange: Exchange, error: unknown): void {
+    this.#fail(exchange, error)
+  }
+
+  #lookUp(target: string): Prepared | Exclude<Resolved, Found> {
     const published = this.#context.published()
     if (published !== this.#knownOf) {
       this.#known.clear()
@@ -97,7 +107,7 @@ class Handler {
     const known = this.#known.get(target)
     if (known !== undefined) return known
     const found = resolve(published, target)
-    if (found.type !== 'file' && found.type !== 'package') return found
+    if (found.type !== 'file' && found.type !== 'package' && found.type !== 'index') return found
     const prepared = prepare(found, this.#context.traffic)
     this.#known.set(target, prepared)
     return prepared
@@ -249,7 +259,7 @@ class Handler {
 
 type BodyPlan = Extract<Plan, Section>
 
-function say(exchange: Exchange, status: number, text: string, headers?: readonly string[]): void {
+export function say(exchange: Exchange, status: number, text: string, headers?: readonly string[]): void {
   exchange.sentBytes = respondText(exchange.request, exchange.response, status, text, headers)
 }
 

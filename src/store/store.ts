@@ -7,6 +7,7 @@ import { Channels } from './channels.ts'
 import { Database } from './database.ts'
 import { Decisions } from './decisions.ts'
 import { Entries } from './entries.ts'
+import { ForwardedFiles } from './forwarded-files.ts'
 import { Garbage } from './garbage.ts'
 import { Keys } from './keys.ts'
 import { PoolFiles } from './pool-files.ts'
@@ -34,6 +35,7 @@ export class Store implements Disposable {
   readonly audit: Audit
   readonly settings: Settings
   readonly supplies: Supplies
+  readonly forwardedFiles: ForwardedFiles
 
   private constructor(db: Database) {
     this.db = db
@@ -52,6 +54,7 @@ export class Store implements Disposable {
     this.audit = new Audit(db)
     this.settings = new Settings(db)
     this.supplies = new Supplies(db)
+    this.forwardedFiles = new ForwardedFiles(db)
   }
 
   static openWriter(path: string, disk: Pick<Disk, 'step'>): Store {

@@ -20,3 +20,12 @@ CREATE TABLE used_package (
   used_at      INTEGER NOT NULL,
   PRIMARY KEY (channel_id, name, architecture)
 ) STRICT, WITHOUT ROWID;
+
+-- What upstream's own indexes name, as clients of the forward proxy got them: suites that are not adopted too.
+CREATE TABLE forwarded_file (
+  archive    TEXT NOT NULL,
+  path       TEXT NOT NULL,
+  sha256     BLOB NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  PRIMARY KEY (archive, path)
+) STRICT, WITHOUT ROWID;
