@@ -31,6 +31,7 @@ import type { Log } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
 import { closeHttp, listenHttp } from './listen.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
+import { Access } from './proxy/access.ts'
 import { createHandler } from './proxy/handler.ts'
 import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
@@ -176,6 +177,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const { context } = network
     const accessLog = await openAccessLog(config, log)
     if (accessLog !== null) stack.use(accessLog)
+    const access = await openAccess(config, log)
+    if (access !== null) stack.use(access)
     onChanged = () => {
       network.reload()
       network.supply.wake()
@@ -189,6 +192,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         memoryBytes: config.cache.memoryBytes,
         openPackage: ({ archive, path }, file) => network.openPackage(archive, path, file),
         accessLog,
+        access,
         onUsed: ({ channel }, sha256) => {
           network.room.used(sha256)
           network.supply.used(channel, sha256)
@@ -213,7 +217,9 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const forward =
       config.proxy === null
         ? null
-        : stack.use(await openForwardProxy({ config, jobs, network, accessLog, clock, log }, config.proxy))
+        : stack.use(
+            await openForwardProxy({ config, jobs, network, accessLog, access, clock, log }, config.proxy),
+          )
     network.room.start()
     network.supply.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
@@ -248,6 +254,13 @@ async function openAccessLog({ accessLog }: Config, log: Log): Promise<AccessLog
   if (accessLog === null || accessLog === false) return null
   const path = accessLog === true ? null : accessLog
   return AccessLog.open(path, (error) => log('error', `The access log cannot be written: ${error.message}`))
+}
+
+/** Null where every archive is for everybody. */
+async function openAccess({ archives }: Config, log: Log): Promise<Access | null> {
+  const rules = archives.flatMap(({ name, access }) => (access === null ? [] : { archive: name, ...access }))
+  if (rules.length === 0) return null
+  return Access.open(rules, (error) => log('error', `Tokens of clients: ${(error as Error).message}`))
 }
 
 /** When upstream last showed all suites of an archive as we hold them; null if it never did. */

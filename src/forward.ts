@@ -16,6 +16,7 @@ import { Slots } from './lib/slots.ts'
 import { encodePath } from './lib/url-path.ts'
 import { closeHttp, listenHttp } from './listen.ts'
 import type { NetworkSide } from './network.ts'
+import type { Access } from './proxy/access.ts'
 import { createConnectHandler } from './proxy/connect.ts'
 import { createForwardHandler, type ForwardArchives, forwardName } from './proxy/forward.ts'
 import type { PoolFile } from './store/pool-files.ts'
@@ -28,6 +29,7 @@ export interface ForwardParts {
   readonly jobs: JobsPort
   readonly network: NetworkSide
   readonly accessLog: AccessLog | null
+  readonly access: Access | null
   readonly clock: Clock
   readonly log: Log
 }
@@ -37,7 +39,7 @@ export async function openForwardProxy(
   parts: ForwardParts,
   proxy: ProxyConfig,
 ): Promise<AsyncDisposable & { readonly port: number }> {
-  const { config, network, accessLog, log } = parts
+  const { config, network, accessLog, access, log } = parts
   const upstream = new Forwarding(parts, proxy)
   const handle = createForwardHandler({
     upstream,
@@ -49,6 +51,7 @@ export async function openForwardProxy(
     openPackage: (place, file) => upstream.open(place.archive, place.path, file),
     isSuspect: (sha256) => network.pool.isSuspect(sha256),
     accessLog,
+    access,
     onUsed: (_place, sha256) => network.room.used(sha256),
     onError: (error, path) =>
       log('warn', UusError.from(error).message, { path: path.replace(/\/\/[^/]*@/, '//') }),

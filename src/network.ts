@@ -120,7 +120,7 @@ export async function openNetworkSide(
     reload: () => {
       published = load()
     },
-    alarms: () => [...reader.alarms.list(), ...cache.room.alarms()],
+    alarms: () => [...reader.alarms.list(), ...cache.room.alarms(), ...supply.alarms()],
     async [Symbol.asyncDispose]() {
       await supply[Symbol.asyncDispose]()
       await cache.pool[Symbol.asyncDispose]()

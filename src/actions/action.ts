@@ -68,7 +68,7 @@ export interface ServerContext {
   /** The numbers of the package cache; null where no server runs. */
   cache(): CacheReport | null
   /** What fetches package files before clients ask. */
-  readonly supply: Pick<Supply, 'obtain' | 'report' | 'counts'>
+  readonly supply: Pick<Supply, 'obtain' | 'report' | 'counts' | 'alarms'>
 }
 
 export type Role = 'viewer' | 'approver' | 'admin'

@@ -22,16 +22,20 @@ export function packageOrigin(sources: PackageSources, name: string, path: strin
   if (configured === undefined) return { archive: name, urls: [], fetch: neverFetch }
   const archive = upstreamArchive(configured, config)
   const { transport } = archive
+  const urls = urisOfFile(archive, null, architectureOfPath(path)).map((uri) => encodePath(uri, path))
+  // What the archive is shown is no other service's business.
+  const elsewhere = { ...transport, auth: null, clientCertificate: null, clientKey: null }
   return {
     archive: name,
-    urls: urisOfFile(archive, null, architectureOfPath(path)).map((uri) => encodePath(uri, path)),
+    urls,
     lastResorts: async () => {
       const now = sources.now()
       if (snapshotUrls(archive, path, { from: now, until: null }, now).length === 0) return []
       const times = await sources.offeredTimes()
       return times === null ? [] : snapshotUrls(archive, path, times, now)
     },
-    fetch: (url, part, signal) => fetcher.fetchPart(url, part, { transport, signal }),
+    fetch: (url, part, signal) =>
+      fetcher.fetchPart(url, part, { transport: urls.includes(url) ? transport : elsewhere, signal }),
     recycle: (bytes) => fetcher.recycle(bytes),
   }
 }

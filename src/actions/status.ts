@@ -68,10 +68,13 @@ export const status = action<Nothing, StatusResult>({
   async run(context, input, call) {
     const files = await context.supply.report()
     const known = { ...(await context.jobs.run(statusStep, input, call)), files }
+    const describe = (alarm: Omit<AlarmEntry, 'since'> & { readonly since: number }) => {
+      return { ...alarm, since: formatIso(alarm.since) }
+    }
+    const alarms = [...known.alarms, ...context.supply.alarms().map(describe)]
     const report = context.cache()
-    if (report === null) return { ...known, cache: null }
-    const { alarms, ...cache } = report
-    const mine = alarms.map((alarm) => ({ ...alarm, since: formatIso(alarm.since) }))
-    return { ...known, alarms: [...known.alarms, ...mine], cache }
+    if (report === null) return { ...known, alarms, cache: null }
+    const { alarms: mine, ...cache } = report
+    return { ...known, alarms: [...alarms, ...mine.map(describe)], cache }
   },
 })

@@ -11,6 +11,7 @@ import {
 } from '../repo/ahead-files.ts'
 import { refreshAlarms } from '../repo/alarms.ts'
 import { type NeededFile, neededFiles } from '../repo/needed-files.ts'
+import type { Repo } from '../repo/repo.ts'
 import type { MissingFile } from '../store/supplies.ts'
 import type { OfferedTimes } from '../sync/upstream/snapshot-service.ts'
 import { readStep, step } from './action.ts'
@@ -28,6 +29,8 @@ export interface Needs {
   /** Uploads, which nobody else has. */
   readonly local: readonly Sha256[]
   readonly ahead: Ahead
+  /** A small file of each archive that wants credentials: some archives ask for them only at package files. */
+  readonly probes: readonly AheadFile[]
 }
 
 export const needsStep = readStep<Nothing, Needs>('needs', ({ repo, config }) =>
@@ -37,8 +40,27 @@ export const needsStep = readStep<Nothing, Needs>('needs', ({ repo, config }) =>
     retained: retainedFiles(repo),
     local: repo.store.poolFiles.localFiles(),
     ahead: aheadFiles(repo, policiesOf(config)),
+    probes: probesOf(repo, config),
   })),
 )
+
+function probesOf({ store }: Repo, { archives }: Config): AheadFile[] {
+  const upstream = store.channels.upstream()
+  return archives
+    .filter(({ auth }) => auth !== null)
+    .flatMap(({ name }) => {
+      const indexes = store.archives
+        .indexes()
+        .filter(({ archive, kind }) => archive === name && kind === 'packages')
+      const views = indexes.flatMap(({ id }) => store.views.find(upstream.id, id) ?? [])
+      const [file] = views
+        .flatMap((view) => store.supplies.smallestFile(view.id) ?? [])
+        .sort((a, b) => a.sizeBytes - b.sizeBytes)
+      if (file === undefined) return []
+      const { sha256, sizeBytes, path } = file
+      return [{ sha256, sizeBytes, path, archive: name, channel: upstream.name }]
+    })
+}
 
 function policiesOf({ channels, archives }: Config): AheadPolicy[] {
   return channels.map(({ name, follows, prefetch, fetchTime }) => ({

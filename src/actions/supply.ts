@@ -77,6 +77,8 @@ export class Supply implements AsyncDisposable {
   readonly #tried = new Set<Sha256>()
   /** By channel: what clients got, and whether it is written down. */
   #used = new Map<string, Map<Sha256, boolean>>()
+  /** Archives whose credentials open no package file, with why. */
+  readonly #locked = new Map<string, { readonly since: number; readonly why: string }>()
   #waitingFiles = 0
   #prefetchedFiles = 0
   #prefetchedBytes = 0
@@ -90,7 +92,7 @@ export class Supply implements AsyncDisposable {
   /** From now on it also looks by itself, now and then. */
   start(): void {
     const often = (act: () => unknown) => this.#timers.push(setInterval(act, tickMs).unref())
-    often(() => this.#failures.size + this.#waitingFiles > 0 && this.wake())
+    often(() => this.#failures.size + this.#waitingFiles + this.#locked.size > 0 && this.wake())
     often(() => void this.#guarded(() => this.writeDown()))
     this.wake()
   }
@@ -214,7 +216,7 @@ export class Supply implements AsyncDisposable {
   }
 
   async #fetchNeeded(): Promise<void> {
-    const { needed, retained, missing } = await this.look()
+    const { needed, retained, missing, probes } = await this.look()
     const due = needed.filter((file) => !file.isFrozen && !this.#here.has(file.sha256) && this.#isDue(file))
     const hasCome = await this.#fetchClaimed(due)
     const isNeeded = new Set(needed.map(({ sha256 }) => sha256))
@@ -223,6 +225,7 @@ export class Supply implements AsyncDisposable {
     // What was approved and only waited for its files may enter now.
     if (hasCome) await this.#options.jobs.run(settleStep, { unchanged: [] }, this.#options.call)
     await this.#fetchUnclaimed(retained)
+    await this.#probe(probes)
     this.#ahead.wake()
   }
 
@@ -283,6 +286,29 @@ export class Supply implements AsyncDisposable {
       this.#tried.add(file.sha256)
       if (!this.#isStopped && !(await this.#options.packages.has(file.sha256))) await this.#fetch(file)
     })
+  }
+
+  /** Whether an archive's credentials open package files. One that failed is tried again each time. */
+  async #probe(probes: readonly AheadFile[]): Promise<void> {
+    for (const file of probes) {
+      const isLocked = this.#locked.has(file.archive)
+      if (this.#isStopped || (this.#tried.has(file.sha256) && !isLocked)) continue
+      this.#tried.add(file.sha256)
+      const failure = (await this.#options.packages.has(file.sha256)) ? null : await this.#fetch(file)
+      if (failure === null) this.#locked.delete(file.archive)
+      else if (!isLocked)
+        this.#locked.set(file.archive, { since: this.#options.clock.now(), why: failure.message })
+    }
+  }
+
+  /** What only this process knows. */
+  alarms() {
+    return [...this.#locked].map(([archive, { since, why }]) => ({
+      key: `auth:${archive}`,
+      since,
+      message: `${archive}: its credentials open no package file: ${why}`,
+      hint: 'Check "auth" of the archive, and the file that holds its token',
+    }))
   }
 
   /** Only within its time; what is left waits for the next. */

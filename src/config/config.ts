@@ -45,6 +45,19 @@ export interface ArchiveConfig {
   /** Null: as the archive's size has it. */
   readonly fetchTime: 'on-demand' | 'on-promote' | null
   readonly tls: TlsFiles
+  /** Null: it asks for nothing. */
+  readonly auth: {
+    readonly type: 'bearer' | 'basic'
+    readonly user: string
+    readonly tokenFile: string
+  } | null
+  /** Null: everybody gets its files. */
+  readonly access: AccessConfig | null
+}
+
+export interface AccessConfig {
+  readonly networks: readonly string[]
+  readonly tokensFile: string | null
 }
 
 export interface ChannelConfig {
@@ -222,6 +235,12 @@ function checkArchive(archive: Raw, at: readonly PropertyKey[], names: unknown[]
   for (const suite of Object.keys(asObject(archive.release))) {
     if (!suites.includes(suite)) complain([...at, 'release', suite], "is not one of the archive's suites")
   }
+  if (archive.auth !== undefined && archive.access === undefined) {
+    complain([...at, 'auth'], 'needs "access" beside it: who may have what these credentials open')
+  }
+  const auth = asObject(archive.auth)
+  if (auth.type === 'basic' && auth.user === undefined)
+    complain([...at, 'auth'], 'of type basic needs a user')
   const signedBy = [archive['signed-by']].flat().filter((text) => typeof text === 'string')
   if (signedBy.length > 0 && signedBy.every(isFingerprint)) {
     complain([...at, 'signed-by'], 'must name a keyring file beside the fingerprints')
@@ -331,6 +350,17 @@ function buildArchive(
     maxAgeSeconds: raw['max-age'],
     snapshotUris: raw['snapshot-uris']?.map((uri) => uri.replace(/\/+$/, '')) ?? null,
     fetchTime: raw.fetch ?? null,
+    auth:
+      raw.auth === undefined
+        ? null
+        : { type: raw.auth.type, user: raw.auth.user, tokenFile: locate(raw.auth['token-file']) },
+    access:
+      raw.access === undefined
+        ? null
+        : {
+            networks: raw.access.networks,
+            tokensFile: raw.access['tokens-file'] === undefined ? null : locate(raw.access['tokens-file']),
+          },
     tls: { ca: pick('ca'), clientCertificate: pick('client-certificate'), clientKey: pick('client-key') },
   }
 }

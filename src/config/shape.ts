@@ -239,6 +239,28 @@ const upstreamArchive = z.strictObject({
     .optional(),
   /** Whether files are fetched when they are promoted. Default: those of small archives of third parties are. */
   fetch: z.enum(['on-demand', 'on-promote']).optional(),
+  /** What the archive's servers are shown. Such an archive needs `access`, too. */
+  auth: z
+    .strictObject({
+      type: z.enum(['bearer', 'basic']),
+      /** For basic. */
+      user: z.string().min(1).default('bearer'),
+      /** Holds the token or password; read at each use. */
+      'token-file': z.string().min(1),
+    })
+    .optional(),
+  /** Who gets its files, on channels and through the forward proxy: networks, and who shows a token. Default: all. */
+  access: z
+    .strictObject({
+      networks: z.array(network).default([]),
+      /** A token on each line; clients show one as password (any user) or as bearer. */
+      'tokens-file': z.string().min(1).optional(),
+    })
+    .refine(
+      (all) => all.networks.length > 0 || all['tokens-file'] !== undefined,
+      'must name networks or a tokens-file',
+    )
+    .optional(),
   ...tls,
 })
 

@@ -92,6 +92,14 @@ class Forward {
       return
     }
     const place = { channel: forwardName, archive, path }
+    if (!(this.#context.access?.admits(exchange.request, archive) ?? true)) {
+      const isProxied = !(exchange.request.url ?? '').startsWith('/')
+      const status = isProxied ? 407 : 401
+      const name = isProxied ? 'Proxy-Authenticate' : 'WWW-Authenticate'
+      const why = `Archive ${archive} is not for everybody: it takes a token, or another network`
+      say(exchange, status, why, [name, 'Basic realm="UUS"'])
+      return
+    }
     if (signedNames.has(posix.basename(path))) {
       const file = await upstream.release(archive, path, client)
       if (file === null) say(exchange, 404, 'Upstream does not have this file')

@@ -13,6 +13,7 @@ import type { Outcome, PoolReader } from '../pool/pool.ts'
 import type { Published, SignedFile } from '../repo/published.ts'
 import type { Blobs, OpenBlob } from '../store/blobs.ts'
 import type { PoolFile } from '../store/pool-files.ts'
+import type { Access } from './access.ts'
 import { type Exchange, record } from './exchange.ts'
 import { Memory } from './memory.ts'
 import { type Prepared, prepare } from './prepared.ts'
@@ -37,6 +38,8 @@ export interface ProxyContext {
   signedFile(file: SignedFile): Promise<{ readonly bytes: Buffer; readonly lastModified: number }>
   /** Told of package files that are sent from here. */
   onUsed(place: Place, sha256: Sha256): void
+  /** Who may have the files of which archive; without it everybody all. */
+  readonly access?: Access | null
   /** Told of every answer, other pages included. */
   readonly accessLog?: Pick<AccessLog, 'write'> | null
   /** Told of failures that a client met. */
@@ -79,7 +82,8 @@ export class Handler {
       if (found.type === 'elsewhere') return false
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         say(exchange, 405, `${request.method} is not possible here`, ['Allow', 'GET, HEAD'])
-      } else if (found.type === 'prepared') this.#answer(exchange, found)
+      } else if ('place' in found && !this.#admits(exchange, found.place)) return true
+      else if (found.type === 'prepared') this.#answer(exchange, found)
       else if (found.type === 'signed') void this.#answerSigned(exchange, found)
       else if (found.type === 'absent') say(exchange, 404, found.why)
       else notYet(exchange, found.channel)
@@ -87,6 +91,17 @@ export class Handler {
       this.#fail(exchange, error)
     }
     return true
+  }
+
+  /** False if the client was turned away. */
+  #admits(exchange: Exchange, { archive }: Place): boolean {
+    const { access } = this.#context
+    if (access == null || access.admits(exchange.request, archive)) return true
+    say(exchange, 401, `Archive ${archive} is not for everybody: it takes a token, or another network`, [
+      'WWW-Authenticate',
+      'Basic realm="UUS"',
+    ])
+    return false
   }
 
   /** Answers with a file that was found elsewhere. */

@@ -85,6 +85,18 @@ export class Supplies {
       .all(viewId, revision)
   }
 
+  /** The smallest package file that a view shows now; null if it shows none. */
+  smallestFile(viewId: number): NamedRecordFile | null {
+    const id = this.#db
+      .pluck<number>(
+        `SELECT record.id FROM member CROSS JOIN record ON record.id = member.record_id
+         WHERE member.view_id = ? AND member.until IS NULL AND record.kind = 1
+         ORDER BY record.size_bytes, record.id LIMIT 1`,
+      )
+      .get(viewId)
+    return id === undefined ? null : (this.filesOf([id])[0] ?? null)
+  }
+
   /** When a channel began to show a file, and when it did not any more; null if it never did. Looks through everything. */
   seen(channelId: number, sha256: Sha256): { from: number; until: number | null } | null {
     const row = this.#db
