@@ -49,6 +49,7 @@ export interface SupplyEntry {
 /** Last chances at a time: more than those of prefetching, fewer than connections. */
 const urgentAtATime = 4
 const tickMs = 60_000
+const settleMs = 500
 const firstPauseMs = 60_000
 const maxPauseMs = 3_600_000
 /** What no address has may still turn up: a mirror that lags, a snapshot service that is behind. */
@@ -67,6 +68,7 @@ export class Supply implements AsyncDisposable {
   readonly #urgent: Repeated
   readonly #ahead: Repeated
   readonly #timers: NodeJS.Timeout[] = []
+  #soon: NodeJS.Timeout | null = null
   #isStopped = false
   #needs: Needs | null = null
   #kept: ReadonlySet<Sha256> = new Set()
@@ -99,6 +101,14 @@ export class Supply implements AsyncDisposable {
 
   /** Something changed: looks what is to be fetched, in the background. */
   wake(): void {
+    if (this.#isStopped) return
+    // In a server commits come in rows, and each look costs the jobs process some tenths of a second.
+    if (this.#timers.length === 0) this.#urgent.wake()
+    else this.#soon ??= setTimeout(() => this.#lookSoon(), settleMs).unref()
+  }
+
+  #lookSoon(): void {
+    this.#soon = null
     if (!this.#isStopped) this.#urgent.wake()
   }
 
@@ -340,6 +350,7 @@ export class Supply implements AsyncDisposable {
   /** What is being fetched is the pool's to end. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
+    if (this.#soon !== null) clearTimeout(this.#soon)
     await this.#guarded(() => this.writeDown())
     this.#isStopped = true
   }
