@@ -32,7 +32,8 @@ export interface Prepared {
   readonly traffic: ChannelTraffic
 }
 
-const forEver = 'public, max-age=31536000, immutable'
+// Without `public`: what took a token is nothing for caches that others share.
+const forEver = 'max-age=31536000, immutable'
 const askEachTime = 'no-cache'
 
 export function prepare(found: Found, traffic: Traffic): Prepared {
