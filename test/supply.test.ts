@@ -333,7 +333,7 @@ test('prefetch used: new versions of what clients of that channel asked for, rig
   assert.match(metrics, /^uus_files_kept \d$/m)
 })
 
-test('eviction leaves what upstream dropped, and says so when that alone is too much', async () => {
+test('eviction leaves what upstream dropped: it is the only copy', async () => {
   const large = (name: string, version: string, seed: number): BuiltPackage => {
     const [built] = packages(`${name} ${version}`) as [BuiltPackage]
     const file = aBody(2 << 20, seed)
