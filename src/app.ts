@@ -12,7 +12,6 @@ import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
 import { auditName } from './actions/keys.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
-import { packageOrigin } from './actions/package-origin.ts'
 import { actions } from './actions/registry.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
@@ -24,6 +23,7 @@ import { type ActionSession, invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
 import { type Config, readConfig } from './config/config.ts'
 import { examine } from './doctor.ts'
+import { openForwardProxy } from './forward.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
 import { AccessLog } from './lib/access-log.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -34,6 +34,7 @@ import type { Log } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
 import { closeHttp, listenHttp } from './listen.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
+import { Access } from './proxy/access.ts'
 import { createHandler } from './proxy/handler.ts'
 import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
@@ -78,16 +79,26 @@ export async function openAlone(
       context: network.context,
       network,
       async call(verb, input, call) {
+        const before = lastRevision(jobs.repo.store)
         const result = await runAction(network.context, verb, input, call)
         network.reload()
+        if (verb === 'update' || lastRevision(jobs.repo.store) !== before) network.supply.wake()
         return result
       },
-      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+      // Nobody else would fetch what upstream is about to remove.
+      async [Symbol.asyncDispose]() {
+        await network.supply.idle()
+        await owned.disposeAsync()
+      },
     }
   } catch (error) {
     await stack.disposeAsync()
     throw error
   }
+}
+
+function lastRevision({ channels }: Store): number {
+  return Math.max(0, ...channels.list().map((channel) => channels.head(channel.id)?.revision ?? 0))
 }
 
 /** Runs one action: in the server, if one runs on the data directory, else here. The result is the same. */
@@ -141,6 +152,8 @@ export interface ServeOptions {
 
 export interface RunningServer extends AsyncDisposable {
   readonly port: number
+  /** Of the forward proxy; null where there is none. */
+  readonly proxyPort: number | null
   readonly jobsPid: number | undefined
   /** Ends when everything that was due at the start has been tried. */
   readonly settled: Promise<unknown>
@@ -183,7 +196,12 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const { context } = network
     const accessLog = await openAccessLog(config, log)
     if (accessLog !== null) stack.use(accessLog)
-    onChanged = () => network.reload()
+    const access = await openAccess(config, log)
+    if (access !== null) stack.use(access)
+    onChanged = () => {
+      network.reload()
+      network.supply.wake()
+    }
     handle = createHandler(
       {
         published: () => context.published(),
@@ -191,10 +209,13 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         buffers: network.buffers,
         traffic: network.traffic,
         memoryBytes: config.cache.memoryBytes,
-        openPackage: ({ archive, path }, file) =>
-          network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
+        openPackage: ({ archive, path }, file) => network.openPackage(archive, path, file),
         accessLog,
-        onUsed: (sha256) => network.room.used(sha256),
+        access,
+        onUsed: ({ channel }, sha256) => {
+          network.room.used(sha256)
+          network.supply.used(channel, sha256)
+        },
         isSuspect: (sha256) => network.pool.isSuspect(sha256),
         signedFile: (file) =>
           signedFile(file, {
@@ -213,7 +234,14 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         checkpoint: () => newestCheckpoint(network.reader),
       }),
     )
+    const forward =
+      config.proxy === null
+        ? null
+        : stack.use(
+            await openForwardProxy({ config, jobs, network, accessLog, access, clock, log }, config.proxy),
+          )
     network.room.start()
+    network.supply.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
       runAction(context, verb, input, call),
     )
@@ -226,6 +254,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const owned = stack.move()
     return {
       port,
+      proxyPort: forward?.port ?? null,
       get jobsPid() {
         return jobs.pid
       },
@@ -251,6 +280,13 @@ async function openAccessLog({ accessLog }: Config, log: Log): Promise<AccessLog
   if (accessLog === null || accessLog === false) return null
   const path = accessLog === true ? null : accessLog
   return AccessLog.open(path, (error) => log('error', `The access log cannot be written: ${error.message}`))
+}
+
+/** Null where every archive is for everybody. */
+async function openAccess({ archives }: Config, log: Log): Promise<Access | null> {
+  const rules = archives.flatMap(({ name, access }) => (access === null ? [] : { archive: name, ...access }))
+  if (rules.length === 0) return null
+  return Access.open(rules, (error) => log('error', `Tokens of clients: ${(error as Error).message}`))
 }
 
 /** When upstream last showed all suites of an archive as we hold them; null if it never did. */

@@ -38,6 +38,8 @@ export function dataPaths(dataFolder: string) {
     published: join(dataFolder, 'published'),
     texts: join(dataFolder, 'texts'),
     incoming: join(dataFolder, 'incoming'),
+    /** Upstream's own signed files, for the forward proxy. */
+    forward: join(dataFolder, 'forward'),
     /** Damaged bytes, out of service. */
     quarantine: join(dataFolder, 'quarantine'),
   }

@@ -1,7 +1,9 @@
 // The half of the composition with the network: what fetches and keeps package files, and what reads the catalogue.
 
-import type { Call, JobsPort, ServerContext } from './actions/action.ts'
+import type { Call, JobsPort, PackageFiles, ServerContext } from './actions/action.ts'
 import { packageOrigin } from './actions/package-origin.ts'
+import { offeredStep } from './actions/supplies.ts'
+import { Supply } from './actions/supply.ts'
 import { examineStep } from './actions/update.ts'
 import { type Config, reachableUrl } from './config/config.ts'
 import { dataPaths, system } from './jobs.ts'
@@ -15,14 +17,16 @@ import { Traffic } from './lib/traffic.ts'
 import { Turns } from './lib/turns.ts'
 import { readVersion } from './lib/version.ts'
 import { Fetcher } from './pool/fetcher.ts'
+import type { Origin } from './pool/flight.ts'
 import { defaultLimits } from './pool/hosts.ts'
-import { Pool } from './pool/pool.ts'
+import { Pool, type PoolReader } from './pool/pool.ts'
 import { reportCache } from './pool/report.ts'
 import { Room } from './pool/room.ts'
 import { GeneratedFiles } from './repo/publish/assemble.ts'
 import { type Published, PublishedLoader } from './repo/published.ts'
 import { Blobs } from './store/blobs.ts'
 import { Partials } from './store/partials.ts'
+import type { PoolFile } from './store/pool-files.ts'
 import { Store } from './store/store.ts'
 import { Gatherer } from './sync/upstream/gather.ts'
 
@@ -30,6 +34,7 @@ export interface NetworkSide extends AsyncDisposable {
   readonly context: ServerContext
   readonly pool: Pool
   readonly room: Room
+  readonly supply: Supply
   readonly fetcher: Fetcher
   /** For all answers that are under way. */
   readonly buffers: BufferPool
@@ -37,6 +42,10 @@ export interface NetworkSide extends AsyncDisposable {
   readonly packages: Blobs
   readonly generated: GeneratedFiles
   readonly reader: Store
+  /** Opens a package file of an archive, fetching it if need be. `path` is below the archive. */
+  openPackage(archive: string, path: string, file: PoolFile): Promise<PoolReader>
+  /** Has a file fetched that nobody reads yet. */
+  obtain(origin: Origin, file: PoolFile): Promise<void>
   /** Takes over what was committed since. */
   reload(): void
   /** What somebody should look at: what the catalogue says, and what only this process knows. */
@@ -63,7 +72,24 @@ export async function openNetworkSide(
   const fetcher = new Fetcher(readVersion(), { ...defaultLimits, ...config.limits }, clock)
   const examineCall: Call = { actor: system, emit: () => {} }
   const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
-  const cache = await openCache(config, disk, clock, log)
+  const originOf = (archive: string, path: string, { sha256 }: PoolFile) => {
+    const offeredTimes = () => jobs.run(offeredStep, { sha256 }, examineCall)
+    return packageOrigin({ config, fetcher, offeredTimes, now: () => clock.now() }, archive, path)
+  }
+  const cache = await openCache(config, disk, clock, log, () => supply)
+  const packages: PackageFiles = {
+    has: async (sha256) => (await cache.packages.sizeOf(sha256)) !== null,
+    obtain: (archive, path, file) => cache.pool.obtain(file, () => originOf(archive, path, file)),
+    quarantine: (sha256) => quarantine(cache.packages, new Blobs(paths.quarantine, disk), sha256),
+  }
+  const supply = new Supply({
+    jobs,
+    packages,
+    clock,
+    log,
+    call: { actor: system, emit: (event) => event.type === 'alarm' && log('warn', event.message) },
+    prefetch: config.limits.prefetch,
+  })
   let published: Published | null = null
   const loader = new PublishedLoader(reader, config.channels, clock)
   const load = () => loader.load()
@@ -74,12 +100,8 @@ export async function openNetworkSide(
       clock,
       jobs,
       gatherer,
-      packages: {
-        has: async (sha256) => (await cache.packages.sizeOf(sha256)) !== null,
-        obtain: (archive, path, file) =>
-          cache.pool.obtain(file, () => packageOrigin(config, fetcher, archive, path)),
-        quarantine: (sha256) => quarantine(cache.packages, new Blobs(paths.quarantine, disk), sha256),
-      },
+      packages,
+      supply,
       suiteTurns: new Turns(),
       published: () => {
         published ??= load()
@@ -90,14 +112,19 @@ export async function openNetworkSide(
         cache.room.isStarted ? reportCache(cache.room, cache.pool, cache.traffic, fetcher.hosts) : null,
     },
     fetcher,
+    supply,
+    obtain: (origin, file) => cache.pool.obtain(file, () => origin),
+    openPackage: (archive, path, file) => cache.pool.open(file, () => originOf(archive, path, file)),
     generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
     reader,
     reload: () => {
       published = load()
     },
-    alarms: () => [...reader.alarms.list(), ...cache.room.alarms()],
+    alarms: () => [...reader.alarms.list(), ...cache.room.alarms(), ...supply.alarms()],
     async [Symbol.asyncDispose]() {
+      await supply[Symbol.asyncDispose]()
       await cache.pool[Symbol.asyncDispose]()
+      await supply.idle()
       await cache.room[Symbol.asyncDispose]()
       fetcher[Symbol.dispose]()
       reader[Symbol.dispose]()
@@ -106,7 +133,7 @@ export async function openNetworkSide(
 }
 
 /** Package files: what is here, what is fetched, and what has to make room. */
-async function openCache(config: Config, disk: Disk, clock: Clock, log: Log) {
+async function openCache(config: Config, disk: Disk, clock: Clock, log: Log, supply: () => Supply) {
   const paths = dataPaths(config.dataFolder)
   const packages = new Blobs(paths.pool, disk)
   const partials = new Partials(paths.partial, packages, disk)
@@ -122,8 +149,8 @@ async function openCache(config: Config, disk: Disk, clock: Clock, log: Log) {
     maxBytes,
     minFreeBytes,
     clock,
-    // Whatever upstream offers can be had again.
-    protects: () => false,
+    protects: (sha256) => supply().protects(sha256),
+    learnProtected: () => supply().look(),
     isBusy: (sha256) => pool.isFetching(sha256),
     onError: (error) => log('error', UusError.from(error).message),
   })

@@ -464,12 +464,13 @@ test('a rollback is refused when a file of the old content cannot be had', async
   await withRig(packages('bash 5.1'), async (rig, archive) => {
     const good = rig.store.channels.head(rig.store.channels.find('approved')!.id)!
     await archive.publish('stable', suite(packages('bash 5.2')))
+    archive.removeFile(packages('bash 5.1')[0]!.path)
     await rig.mustUpdate()
     await rig.promote('bash')
     const order = { channel: 'approved', id: good.id, reason: 'no' }
     await assert.rejects(rig.call('snapshot rollback', order), {
       code: 'GATE_REFUSED',
-      message: /A file of .* cannot be had any more: bash 5.1/,
+      message: /A file of .* cannot be had any more: bash_5.1_amd64.deb/,
     })
     assert.equal(
       (await rig.call<RollbackResult>('snapshot rollback', { ...order, force: true })).status,

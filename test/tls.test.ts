@@ -51,7 +51,8 @@ test('an archive behind TLS with a CA of its own and client certificates', needs
       const [item] = (await rig.update()).items
       const { pool, fetcher, packages } = rig.process.network
       const file = { sha256: sha256(bash.file), sizeBytes: bash.file.length }
-      const origin = () => packageOrigin(rig.config, fetcher, 'test', bash.path)
+      const sources = { config: rig.config, fetcher, offeredTimes: async () => null, now: () => 0 }
+      const origin = () => packageOrigin(sources, 'test', bash.path)
       const fetched =
         item?.error === null ? await pool.obtain(file, origin).then(() => packages.sizeOf(file.sha256)) : null
       return { item, stanzas: rig.stanzas('testing', 'bash').length, fetched }

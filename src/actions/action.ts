@@ -14,6 +14,7 @@ import type { Actor } from '../store/audit.ts'
 import type { PoolFile } from '../store/pool-files.ts'
 import type { Adopter } from '../sync/upstream/adopt.ts'
 import type { Gatherer } from '../sync/upstream/gather.ts'
+import type { Supply } from './supply.ts'
 
 export type { Actor }
 
@@ -68,6 +69,8 @@ export interface ServerContext {
   baseUrl(): string
   /** The numbers of the package cache; null where no server runs. */
   cache(): CacheReport | null
+  /** What fetches package files before clients ask. */
+  readonly supply: Pick<Supply, 'obtain' | 'report' | 'counts' | 'alarms'>
 }
 
 export type Role = 'viewer' | 'approver' | 'admin'

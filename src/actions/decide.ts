@@ -6,6 +6,7 @@ import { admissible, eligible, evaluate } from '../repo/evaluate.ts'
 import { companionsOf } from '../repo/families.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { obstacles } from '../repo/gates/gate.ts'
+import type { NeededFile } from '../repo/needed-files.ts'
 import { type PendingItem, type PendingScope, pendingKey, pendingOf, supersededOf } from '../repo/pending.ts'
 import { promote as carryOut, plainly, planPromotion } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -13,7 +14,8 @@ import { scopeOf, scopeTo, unknownChannel } from '../repo/scope.ts'
 import { findSources, parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
 import type { Channel } from '../store/channels.ts'
 import type { DecisionSubject, DecisionVerb } from '../store/decisions.ts'
-import { type Outcome, step, stepAction } from './action.ts'
+import { action, type Outcome, readStep, step, stepAction } from './action.ts'
+import { absentFilesOf, fetchFirst } from './fetch-first.ts'
 import { describeRegressions, type RefusedEntry } from './promote.ts'
 import { reason } from './shared.ts'
 
@@ -141,6 +143,17 @@ function isSame(a: SourceSubject, b: SourceSubject): boolean {
   return a.release === b.release && a.archiveId === b.archiveId && a.source === b.source
 }
 
+/** What an approval may let in at once. */
+const approveNeedsStep = readStep<Order, NeededFile[]>('approve-needs', ({ repo }, order) => {
+  const scope = scopeOf(repo, order.to)
+  const { items } = select(order.selectors.map(parseSelector), scope, {
+    releases: order.releases,
+    include: [],
+    now: repo.clock.now(),
+  })
+  return absentFilesOf(scope, items)
+})
+
 /** Approvals and declines bind a source version and the files it has now. */
 function verdictStep(verb: 'approve' | 'decline') {
   return step<Order, DecideResult>(verb, async ({ repo }, order, call) => {
@@ -221,15 +234,19 @@ export const decisionSteps = {
   hold: holdStep('hold'),
   unhold: holdStep('unhold'),
   approve: verdictStep('approve'),
+  approveNeeds: approveNeedsStep,
   decline: verdictStep('decline'),
 }
 
 export const hold = stepAction({ verb: 'hold', role: 'approver', input: inputType }, decisionSteps.hold)
 export const unhold = stepAction({ verb: 'unhold', role: 'approver', input: inputType }, decisionSteps.unhold)
-export const approve = stepAction(
-  { verb: 'approve', role: 'approver', input: inputType },
-  decisionSteps.approve,
-)
+export const approve = action<Order, DecideResult>({
+  verb: 'approve',
+  role: 'approver',
+  input: inputType,
+  run: (context, order, call) =>
+    fetchFirst(context, decisionSteps.approveNeeds, decisionSteps.approve, order, call),
+})
 export const decline = stepAction(
   { verb: 'decline', role: 'approver', input: inputType },
   decisionSteps.decline,

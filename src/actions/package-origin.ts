@@ -4,18 +4,38 @@ import { encodePath } from '../lib/url-path.ts'
 import type { Fetcher } from '../pool/fetcher.ts'
 import type { Origin } from '../pool/flight.ts'
 import { architectureOfPath, urisOfFile } from '../sync/upstream/archive.ts'
+import { type OfferedTimes, snapshotUrls } from '../sync/upstream/snapshot-service.ts'
 import { upstreamArchive } from './upstream-archive.ts'
 
+export interface PackageSources {
+  readonly config: Config
+  readonly fetcher: Fetcher
+  /** When upstream offered the file; null if that is not known. */
+  offeredTimes(): Promise<OfferedTimes | null>
+  now(): number
+}
+
 /** `path` is below the archive. An archive that left the configuration has no address any more. */
-export function packageOrigin(config: Config, fetcher: Fetcher, name: string, path: string): Origin {
+export function packageOrigin(sources: PackageSources, name: string, path: string): Origin {
+  const { config, fetcher } = sources
   const configured = config.archives.find((one) => one.name === name)
   if (configured === undefined) return { archive: name, urls: [], fetch: neverFetch }
   const archive = upstreamArchive(configured, config)
   const { transport } = archive
+  const urls = urisOfFile(archive, null, architectureOfPath(path)).map((uri) => encodePath(uri, path))
+  // What the archive is shown is no other service's business.
+  const elsewhere = { ...transport, auth: null, clientCertificate: null, clientKey: null }
   return {
     archive: name,
-    urls: urisOfFile(archive, null, architectureOfPath(path)).map((uri) => encodePath(uri, path)),
-    fetch: (url, part, signal) => fetcher.fetchPart(url, part, { transport, signal }),
+    urls,
+    lastResorts: async () => {
+      const now = sources.now()
+      if (snapshotUrls(archive, path, { from: now, until: null }, now).length === 0) return []
+      const times = await sources.offeredTimes()
+      return times === null ? [] : snapshotUrls(archive, path, times, now)
+    },
+    fetch: (url, part, signal) =>
+      fetcher.fetchPart(url, part, { transport: urls.includes(url) ? transport : elsewhere, signal }),
     recycle: (bytes) => fetcher.recycle(bytes),
   }
 }

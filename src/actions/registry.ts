@@ -6,7 +6,8 @@ import { backup } from './backup.ts'
 import { channelCheck } from './channel-check.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
 import { conf, pins, sources } from './client-files.ts'
-import { approve, decline, hold, unhold } from './decide.ts'
+import { approve, decisionSteps, decline, hold, unhold } from './decide.ts'
+import { readForwardedStep, verifyForwardedStep } from './forward.ts'
 import {
   checkDatabaseStep,
   checkGeneratedStep,
@@ -18,12 +19,13 @@ import {
 import { gc } from './gc.ts'
 import { keyDrop, keyExport, keyList, keyRotate } from './keys.ts'
 import { explain, pending } from './pending.ts'
-import { promote } from './promote.ts'
+import { promote, promoteSteps } from './promote.ts'
 import { remove } from './remove.ts'
 import { resetDatesAction } from './reset-dates.ts'
 import { rulesTest } from './rules.ts'
 import { signSnapshotStep } from './snapshot-envelopes.ts'
 import {
+  rollbackNeedsStep,
   rollbackStep,
   snapshotDiff,
   snapshotKeep,
@@ -33,6 +35,7 @@ import {
   snapshotUnkeep,
 } from './snapshots.ts'
 import { status, statusStep } from './status.ts'
+import { aheadStep, needsStep, offeredStep, supplyStep, usedStep } from './supplies.ts'
 import {
   adoptStep,
   examineStep,
@@ -91,20 +94,31 @@ export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => 
 
 const innerSteps = [
   adoptStep,
+  aheadStep,
+  decisionSteps.approve,
+  decisionSteps.approveNeeds,
   checkDatabaseStep,
   checkGeneratedStep,
   examineStep,
   failureStep,
   findPlacesStep,
   makeContentsStep,
+  needsStep,
+  offeredStep,
+  ...promoteSteps,
   publishContentsStep,
+  readForwardedStep,
+  rollbackNeedsStep,
   rollbackStep,
   settleStep,
   settleSuspectsStep,
   signSnapshotStep,
-  upkeepStep,
-  verifyPackagesStep,
   statusStep,
+  supplyStep,
+  upkeepStep,
+  usedStep,
+  verifyForwardedStep,
+  verifyPackagesStep,
 ] as unknown as readonly AnyStep[]
 
 export const steps: ReadonlyMap<string, AnyStep> = new Map(

@@ -8,6 +8,7 @@ import { frozenIndexes } from '../repo/drop.ts'
 import { action, type Outcome, step } from './action.ts'
 import { type ArchiveSuiteEntry, describeSuite } from './archives.ts'
 import { type ChannelEntry, describeChannel } from './channels.ts'
+import type { SupplyReport } from './supply.ts'
 import { maxAgeOf } from './update.ts'
 
 export interface AlarmEntry {
@@ -24,6 +25,8 @@ export interface StatusResult extends Outcome {
   readonly archives: readonly ArchiveSuiteEntry[]
   /** Since the server started; null where none runs. */
   readonly cache: Omit<CacheReport, 'alarms'> | null
+  /** Package files that upstream does not offer any more, and those that are fetched before clients ask. */
+  readonly files: SupplyReport
   readonly alarms: readonly AlarmEntry[]
 }
 
@@ -31,7 +34,7 @@ const nothing = z.object({})
 type Nothing = z.output<typeof nothing>
 
 /** What the catalogue knows; the package cache is the server's. */
-export const statusStep = step<Nothing, Omit<StatusResult, 'cache'>>('status', async (context) => {
+export const statusStep = step<Nothing, Omit<StatusResult, 'cache' | 'files'>>('status', async (context) => {
   const { repo, config } = context
   refreshAlarms(repo, maxAgeOf(context))
   const { store } = repo
@@ -63,11 +66,15 @@ export const status = action<Nothing, StatusResult>({
   role: 'viewer',
   input: nothing as z.ZodType<Nothing>,
   async run(context, input, call) {
-    const known = await context.jobs.run(statusStep, input, call)
+    const files = await context.supply.report()
+    const known = { ...(await context.jobs.run(statusStep, input, call)), files }
+    const describe = (alarm: Omit<AlarmEntry, 'since'> & { readonly since: number }) => {
+      return { ...alarm, since: formatIso(alarm.since) }
+    }
+    const alarms = [...known.alarms, ...context.supply.alarms().map(describe)]
     const report = context.cache()
-    if (report === null) return { ...known, cache: null }
-    const { alarms, ...cache } = report
-    const mine = alarms.map((alarm) => ({ ...alarm, since: formatIso(alarm.since) }))
-    return { ...known, alarms: [...known.alarms, ...mine], cache }
+    if (report === null) return { ...known, alarms, cache: null }
+    const { alarms: mine, ...cache } = report
+    return { ...known, alarms: [...alarms, ...mine.map(describe)], cache }
   },
 })

@@ -3,5 +3,5 @@ import type { ArchiveConfig, Config } from '../config/config.ts'
 import type { UpstreamArchive } from '../sync/upstream/archive.ts'
 
 export function upstreamArchive(archive: ArchiveConfig, config: Config): UpstreamArchive {
-  return { ...archive, transport: { proxy: config.upstreamProxy, ...archive.tls } }
+  return { ...archive, transport: { proxy: config.upstreamProxy, ...archive.tls, auth: archive.auth } }
 }

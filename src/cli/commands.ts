@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { type ActionCommand, list, text, withReason, withRelease, withTo } from './command.ts'
 import * as render from './render.ts'
 import * as decisions from './render-decisions.ts'
+import { renderStatus } from './render-status.ts'
 import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
 
@@ -54,7 +55,7 @@ export const topCommands: readonly ActionCommand[] = [
     describe: 'One screen: channels, archives, disk, alarms',
     verb: 'status',
     input: () => ({}),
-    render: render.renderStatus as Render,
+    render: renderStatus as Render,
   },
   {
     command: 'pending [channel]',

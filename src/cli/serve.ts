@@ -23,6 +23,7 @@ export interface ServeFlags extends CommonFlags {
 /** A server that is up; see app.ts. */
 export interface ServerHandle extends AsyncDisposable {
   readonly port: number
+  readonly proxyPort: number | null
   readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
@@ -50,6 +51,8 @@ export async function runServe(terminal: Terminal, flags: ServeFlags, start: Sta
     const stopped = nextSignal()
     using _hangUp = typeof config.accessLog === 'string' ? onHangUp(() => server.reopenLogs()) : null
     log('info', `Serving on ${config.listen.host}:${server.port}`)
+    if (config.proxy !== null && server.proxyPort !== null)
+      log('info', `Forward proxy on ${config.proxy.listen.host}:${server.proxyPort}`)
     void server.settled.then(() => {
       printer.end()
       if (flags.log === 'text') printClients(terminal, server)

@@ -86,6 +86,7 @@ test('defaults, and paths relative to the file', () => {
     hostBandwidth: new Map(),
     minBytesPerSecond: 1024,
     deadlineSeconds: 21_600,
+    prefetch: { files: 2, window: { from: 0, to: 1440, days: [0, 1, 2, 3, 4, 5, 6] } },
   })
   assert.equal(config.accessLog, null)
 })

@@ -7,6 +7,7 @@ import { type IndexKind, isFlatSuite } from '../debian/index-kinds.ts'
 import { systemCode, UusError } from '../lib/errors.ts'
 import type { GatesConfig, RuleConfig } from './gates.ts'
 import { describe, lineOf, type Problem } from './problems.ts'
+import { dayNames } from './scalars.ts'
 import { configShape, type RawConfig } from './shape.ts'
 import { nearest } from './suggest.ts'
 
@@ -41,7 +42,24 @@ export interface ArchiveConfig {
   readonly refreshSeconds: number
   readonly checksValidUntil: boolean
   readonly maxAgeSeconds: number
+  /** Null: as the addresses have it. */
+  readonly snapshotUris: readonly string[] | null
+  /** Null: as the archive's size has it. */
+  readonly fetchTime: 'on-demand' | 'on-promote' | null
   readonly tls: TlsFiles
+  /** Null: it asks for nothing. */
+  readonly auth: {
+    readonly type: 'bearer' | 'basic'
+    readonly user: string
+    readonly tokenFile: string
+  } | null
+  /** Null: everybody gets its files. */
+  readonly access: AccessConfig | null
+}
+
+export interface AccessConfig {
+  readonly networks: readonly string[]
+  readonly tokensFile: string | null
 }
 
 export interface ChannelConfig {
@@ -56,6 +74,17 @@ export interface ChannelConfig {
   readonly gates: GatesConfig
   readonly together: readonly (readonly string[])[]
   readonly rules: readonly RuleConfig[]
+  readonly prefetch: 'none' | 'used' | 'all'
+  /** Null: as its archives have it. */
+  readonly fetchTime: 'on-demand' | 'on-promote' | null
+}
+
+/** A part of the day (minutes since midnight, UTC). `to` at or before `from` means the next day. */
+export interface TimeWindow {
+  readonly from: number
+  readonly to: number
+  /** 0 is Sunday; the day on which it begins. */
+  readonly days: readonly number[]
 }
 
 /** A rate that may depend on the time of day (minutes since midnight, UTC). Null: no limit. */
@@ -83,6 +112,19 @@ export interface LimitsConfig {
   readonly hostBandwidth: ReadonlyMap<string, RatePlan>
   readonly minBytesPerSecond: number
   readonly deadlineSeconds: number
+  /** What is fetched before a client asks. */
+  readonly prefetch: { readonly files: number; readonly window: TimeWindow }
+}
+
+/** The forward proxy. */
+export interface ProxyConfig {
+  readonly listen: { readonly host: string; readonly port: number }
+  /** Closes archives that a gated channel shows. */
+  readonly refusesGated: boolean
+  /** Null: everybody. */
+  readonly networks: readonly string[] | null
+  /** A host that begins with `*.` stands for those below it. */
+  readonly connect: readonly { readonly host: string; readonly port: number }[]
 }
 
 export interface Config {
@@ -95,6 +137,8 @@ export interface Config {
   /** Ends without a slash; null: clients are told that there are none. */
   readonly snapshotsUrl: string | null
   readonly upstreamProxy: string | null
+  /** Null: no forward proxy. */
+  readonly proxy: ProxyConfig | null
   readonly cache: CacheConfig
   readonly limits: LimitsConfig
   /** A file's path, true for stdout; null: as the log's format has it. */
@@ -196,6 +240,12 @@ function checkArchive(archive: Raw, at: readonly PropertyKey[], names: unknown[]
   for (const suite of Object.keys(asObject(archive.release))) {
     if (!suites.includes(suite)) complain([...at, 'release', suite], "is not one of the archive's suites")
   }
+  if (archive.auth !== undefined && archive.access === undefined) {
+    complain([...at, 'auth'], 'needs "access" beside it: who may have what these credentials open')
+  }
+  const auth = asObject(archive.auth)
+  if (auth.type === 'basic' && auth.user === undefined)
+    complain([...at, 'auth'], 'of type basic needs a user')
   const signedBy = [archive['signed-by']].flat().filter((text) => typeof text === 'string')
   if (signedBy.length > 0 && signedBy.every(isFingerprint)) {
     complain([...at, 'signed-by'], 'must name a keyring file beside the fingerprints')
@@ -232,6 +282,7 @@ function build(raw: RawConfig, path: string): Config {
     baseUrl: raw['base-url']?.replace(/\/+$/, '') ?? null,
     snapshotsUrl: (raw['snapshots-url'] ?? raw['base-url'])?.replace(/\/+$/, '') ?? null,
     upstreamProxy: raw['upstream-proxy'] ?? null,
+    proxy: buildProxy(raw),
     cache: {
       maxBytes: raw.cache['max-size'] ?? null,
       minFreeBytes: raw.cache['min-free'],
@@ -245,6 +296,12 @@ function build(raw: RawConfig, path: string): Config {
   }
 }
 
+function buildProxy(raw: RawConfig): ProxyConfig | null {
+  const { 'proxy-listen': listen, 'proxy-networks': networks = null } = raw
+  if (listen === undefined) return null
+  return { listen, refusesGated: raw['proxy-gate'] === 'refuse', networks, connect: raw['proxy-connect'] }
+}
+
 function buildLimits(raw: RawConfig['limits']): LimitsConfig {
   return {
     connections: raw.connections,
@@ -254,6 +311,14 @@ function buildLimits(raw: RawConfig['limits']): LimitsConfig {
     ),
     minBytesPerSecond: raw['min-rate'],
     deadlineSeconds: raw.deadline,
+    prefetch: {
+      files: raw.prefetch.files,
+      window: {
+        from: raw.prefetch.from,
+        to: raw.prefetch.to,
+        days: raw.prefetch.days.map((day) => dayNames.indexOf(day)),
+      },
+    },
   }
 }
 
@@ -288,6 +353,19 @@ function buildArchive(
     refreshSeconds: raw.refresh,
     checksValidUntil: raw['check-valid-until'],
     maxAgeSeconds: raw['max-age'],
+    snapshotUris: raw['snapshot-uris']?.map((uri) => uri.replace(/\/+$/, '')) ?? null,
+    fetchTime: raw.fetch ?? null,
+    auth:
+      raw.auth === undefined
+        ? null
+        : { type: raw.auth.type, user: raw.auth.user, tokenFile: locate(raw.auth['token-file']) },
+    access:
+      raw.access === undefined
+        ? null
+        : {
+            networks: raw.access.networks,
+            tokensFile: raw.access['tokens-file'] === undefined ? null : locate(raw.access['tokens-file']),
+          },
     tls: { ca: pick('ca'), clientCertificate: pick('client-certificate'), clientKey: pick('client-key') },
   }
 }
@@ -329,6 +407,8 @@ function buildChannels(raw: RawConfig['channels']): ChannelConfig[] {
         gates: channel.gates,
         together: channel.together,
         rules: channel.rules,
+        prefetch: channel.prefetch,
+        fetchTime: channel.fetch ?? null,
       })
       visit(name)
     }

@@ -1,6 +1,7 @@
 // The shape of config.yaml. Every field says here what it means; config.example.yaml shows them all in use.
 import { z } from 'zod'
 import { isArchitecture, isDistributionPath, isSuiteName } from '../debian/names.ts'
+import { parseNetwork } from '../lib/networks.ts'
 import { parseDuration, parseRate, parseSize } from '../lib/units.ts'
 import { gates, rule } from './gates.ts'
 import { dayNames, duration, oneOrMore, parsedBy, timeOfDay } from './scalars.ts'
@@ -46,6 +47,11 @@ const rate = z.string().transform((text, context) => {
   return z.NEVER
 })
 
+const days = z
+  .array(z.enum(dayNames))
+  .nonempty()
+  .default([...dayNames])
+
 /** A rate for all times, or one that depends on the time of day (UTC). */
 const bandwidth = z.union([
   rate.transform((otherwise) => ({ windows: [], otherwise })),
@@ -54,10 +60,7 @@ const bandwidth = z.union([
       z.strictObject({
         from: timeOfDay.optional(),
         to: timeOfDay.optional(),
-        days: z
-          .array(z.enum(dayNames))
-          .nonempty()
-          .default([...dayNames]),
+        days,
         rate,
       }),
     )
@@ -94,6 +97,15 @@ const limits = z.strictObject({
   'min-rate': parsedBy(parseRate, 'a rate like 1KiB/s').default(1024),
   /** How long a package file may take in all. */
   deadline: duration('6h').default(6 * 3600),
+  /** Files that are fetched before a client asks: how many at a time, and when (UTC). Default: at any time. */
+  prefetch: z
+    .strictObject({
+      files: z.int().min(1).max(100).default(2),
+      from: timeOfDay.default(0),
+      to: timeOfDay.default(24 * 60),
+      days,
+    })
+    .prefault({}),
 })
 
 const suiteName = z
@@ -126,6 +138,19 @@ export function parseListen(text: string): { host: string; port: number } | null
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port: Number(match[3]) }
 }
 
+/** `192.0.2.0/24`, `2001:db8::/32`, or one address. */
+const network = z
+  .string()
+  .refine((text) => parseNetwork(text) !== null, 'must be a network like 192.168.0.0/16 or fd00::/8')
+
+const connectTarget = z.string().transform((text, context) => {
+  const match = /^((?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?$/.exec(text)
+  const port = Number(match?.[2] ?? 443)
+  if (match !== null && port > 0 && port <= 65_535) return { host: match[1]!.toLowerCase(), port }
+  context.addIssue('must be HOST:PORT or *.DOMAIN:PORT, like esm.ubuntu.com:443')
+  return z.NEVER
+})
+
 /** One address of an archive; some serve only some suites or architectures. */
 const uri = z.union([
   httpUrl.transform((text) => ({ uri: text, suites: undefined, architectures: undefined })),
@@ -148,6 +173,12 @@ const tls = {
 const indexNames = ['packages', 'sources', 'translations', 'cnf', 'dep11', 'contents'] as const
 /** What clients ask for without being told to; `sources` and `contents` are large, and asked for by few. */
 export const defaultIndexes = ['packages', 'translations', 'cnf', 'dep11'] as const
+
+/** Services that keep what archives removed: one of the known ones, or a URL with @SNAPSHOTID@ where the time goes. */
+const snapshotUri = z.union([
+  z.enum(['ubuntu', 'debian', 'ppa']),
+  httpUrl.refine((text) => text.includes('@SNAPSHOTID@'), 'must have @SNAPSHOTID@ where the time goes'),
+])
 
 const upstreamArchive = z.strictObject({
   /** The archive's identity for ever, and a part of the clients' URLs. */
@@ -179,6 +210,35 @@ const upstreamArchive = z.strictObject({
   'check-valid-until': z.boolean().default(true),
   /** A moving suite whose newest Release is older than this is reported as stale. */
   'max-age': duration('7d').default(7 * 86_400),
+  /** Asked for what the archive has no more; none: []. Default: the one of a public archive whose address is used. */
+  'snapshot-uris': z
+    .union([snapshotUri, z.array(snapshotUri)])
+    .transform((value) => [value].flat())
+    .optional(),
+  /** Whether files are fetched when they are promoted. Default: those of small archives of third parties are. */
+  fetch: z.enum(['on-demand', 'on-promote']).optional(),
+  /** What the archive's servers are shown. Such an archive needs `access`, too. */
+  auth: z
+    .strictObject({
+      type: z.enum(['bearer', 'basic']),
+      /** For basic. */
+      user: z.string().min(1).default('bearer'),
+      /** Holds the token or password; read at each use. */
+      'token-file': z.string().min(1),
+    })
+    .optional(),
+  /** Who gets its files, on channels and through the forward proxy: networks, and who shows a token. Default: all. */
+  access: z
+    .strictObject({
+      networks: z.array(network).default([]),
+      /** A token on each line; clients show one as password (any user) or as bearer. */
+      'tokens-file': z.string().min(1).optional(),
+    })
+    .refine(
+      (all) => all.networks.length > 0 || all['tokens-file'] !== undefined,
+      'must name networks or a tokens-file',
+    )
+    .optional(),
   ...tls,
 })
 
@@ -213,6 +273,10 @@ const channel = z.strictObject({
   together: z.array(z.array(z.string().min(1)).min(1)).default([]),
   /** Of a gated channel: what becomes of waiting items by itself. The first that matches counts. */
   rules: z.array(rule).default([]),
+  /** What is fetched when it enters the channel: new versions of what its clients asked for before, or all. */
+  prefetch: z.enum(['none', 'used', 'all']).default('none'),
+  /** Overrides that of the archives, in a gated channel. */
+  fetch: z.enum(['on-demand', 'on-promote']).optional(),
 })
 
 export const configShape = z.strictObject({
@@ -224,6 +288,14 @@ export const configShape = z.strictObject({
   'base-url': httpUrl.optional(),
   /** Where clients find snapshots by URL, if that is not the base-url. */
   'snapshots-url': httpUrl.optional(),
+  /** An HTTP proxy for hosts whose sources name upstream; off unless set. By convention port 3142. */
+  'proxy-listen': listen.optional(),
+  /** Whether it also serves archives that a gated channel shows: what it serves is upstream's own, ungated. */
+  'proxy-gate': z.enum(['open', 'refuse']).default('open'),
+  /** Who may use it: networks. Default: everybody who reaches it. */
+  'proxy-networks': z.array(network).nonempty().optional(),
+  /** What it passes on unseen (CONNECT, for https): HOST:PORT or *.DOMAIN:PORT. */
+  'proxy-connect': z.array(connectTarget).default([]),
   role: z.literal('master').default('master'),
   /** A proxy for all requests to upstream. */
   'upstream-proxy': httpUrl.optional(),

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { UpstreamError } from '../lib/errors.ts'
 import { bareHost, leadsInside, lookupOutside } from './addresses.ts'
 import { followed, judgeHead, redirectOf, refuseEncoding, validatorOf } from './answers.ts'
-import { Connections, readTls, type Transport } from './connections.ts'
+import { Connections, readAuthorization, readTls, type Transport } from './connections.ts'
 import { defaultLimits, type Host, Hosts, type Limits } from './hosts.ts'
 import { Pace } from './pace.ts'
 import { Slabs } from './slabs.ts'
@@ -240,7 +240,7 @@ export class Fetcher implements Disposable {
     // The short questions of updates do not wait behind long downloads.
     const slot = question.deadlineMs === undefined ? await host.slots.take(question.signal) : null
     try {
-      const answer = await this.#answer(at, question, isGuarded)
+      const answer = await this.#answer(at, await withAuth(at, url, question), isGuarded)
       const dispose = () => {
         answer[Symbol.dispose]()
         slot?.[Symbol.dispose]()
@@ -319,6 +319,14 @@ export class Fetcher implements Disposable {
 async function* bodyOf(request: Request): AsyncGenerator<Buffer> {
   yield* request as AsyncIterable<Buffer>
   await finished(request, { writable: false })
+}
+
+/** Credentials go to the address that was configured, never to where it sends us. */
+async function withAuth(at: string, url: string, question: Question): Promise<Question> {
+  const { auth } = question.transport
+  if (auth == null || new URL(at).origin !== new URL(url).origin) return question
+  const headers = { ...question.headers, authorization: await readAuthorization(auth) }
+  return { ...question, headers }
 }
 
 /** got makes such a header by itself. */

@@ -34,6 +34,7 @@ export function refreshAlarms(
     ...suiteFindings(store, maxAge, now),
     ...seedFindings(repo),
     ...validityFindings(repo, now),
+    ...missingFindings(store),
     ...(troubles ?? []).map(troubleFinding),
     ...sourceFindings(store, sources.names),
     ...auditFindings(store, now),
@@ -131,6 +132,27 @@ function validityFindings({ store }: Repo, now: number): Finding[] {
         ? `${name}: clients refuse it since ${formatIso(validUntil)}, when its signed files expired`
         : `${name}: its signed files are not renewed; clients will refuse it from ${formatIso(validUntil)} on`,
       hint: 'Find what keeps it from being signed: uus doctor',
+    }
+  })
+}
+
+/** Files of gated channels that upstream dropped before they were fetched. */
+function missingFindings(store: Store): Finding[] {
+  const missing = store.supplies.missing()
+  return [...Map.groupBy(missing, (file) => file.channel)].map(([channel, files]) => {
+    const names = [...new Set(files.map(({ source, version }) => `${source} ${version}`))]
+    const some = names.slice(0, 3).join(', ') + (names.length > 3 ? `, and ${names.length - 3} more` : '')
+    const lost = files.filter(({ isFinal }) => isFinal).length
+    const fate =
+      lost === 0
+        ? 'are not here yet'
+        : lost === files.length
+          ? 'are lost'
+          : `are not here, ${lost} of them lost`
+    return {
+      key: `files:${channel}`,
+      message: `${channel}: ${files.length} package file${files.length === 1 ? '' : 's'} that upstream does not offer any more ${files.length === 1 ? fate.replace('are', 'is') : fate}: ${some}`,
+      hint: '"uus status" lists them; promote newer versions, or name a snapshot service with "snapshot-uris"',
     }
   })
 }

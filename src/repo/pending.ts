@@ -1,9 +1,11 @@
 // What waits between a channel and the one that feeds it: the facts from the store, classified.
 import { compareVersions, highestVersion } from '../debian/version.ts'
 import type { Suite } from '../store/archives.ts'
+import type { Blobs } from '../store/blobs.ts'
 import type { Channel } from '../store/channels.ts'
 import type { Decision, DecisionSubject } from '../store/decisions.ts'
 import type { Store } from '../store/store.ts'
+import type { NamedRecordFile } from '../store/supplies.ts'
 import { now, type Placed } from '../store/views.ts'
 import { classify, type PendingKind, type SourceChange } from './classify.ts'
 import { type AppliedRule, type Facts, judge, obstacles, type Verdict } from './gates/gate.ts'
@@ -30,6 +32,8 @@ export interface PendingItem extends SourceChange<Placed> {
   /** Who approved the very files that would enter, each person once. */
   readonly approvers: readonly string[]
   readonly rule: AppliedRule | null
+  /** Files of what arrived that upstream does not offer any more, and that are not here. */
+  readonly absentFiles: readonly NamedRecordFile[]
   readonly verdicts: readonly Verdict[]
 }
 
@@ -43,6 +47,8 @@ export function pendingKey(
 /** Where to look, and as of when. */
 export interface PendingScope {
   readonly store: Store
+  /** Package files that are here. */
+  readonly packages: Pick<Blobs, 'isHere'>
   /** The gated channel. */
   readonly target: Channel
   /** The channel that feeds it. */
@@ -207,6 +213,7 @@ class PendingReader {
     const archive = this.#archives.get(archiveId)!
     const since = this.#since(source, change)
     const rule = this.#ruleFor({ ...change, archive, suites, source, from, since })
+    const offered = this.#offered(source)
     const item: Omit<PendingItem, 'verdicts'> = {
       ...change,
       release,
@@ -220,8 +227,9 @@ class PendingReader {
       decision: this.#verdicts.get(`${key} ${change.version}`) ?? null,
       approvers: this.#approvers(key, { ...change, source, since }, from, rule),
       rule,
+      absentFiles: this.#absentFiles(archiveId, offered, change.arrived),
     }
-    return { ...item, verdicts: judge(this.#facts(item, classes)) }
+    return { ...item, verdicts: judge(this.#facts(item, offered, classes)) }
   }
 
   #ruleFor(
@@ -287,9 +295,17 @@ class PendingReader {
     return view !== null && store.views.holds(view.id, stanza.id)
   }
 
-  #facts(item: Omit<PendingItem, 'verdicts'>, classes: ReadonlySet<string>): Facts {
+  #facts(
+    item: Omit<PendingItem, 'verdicts'>,
+    offered: readonly Placed[],
+    classes: ReadonlySet<string>,
+  ): Facts {
     const { gates, now: at } = this.#scope.judging
     const ids = item.arrived.map((stanza) => stanza.id)
+    const { supplies } = this.#scope.store
+    const competing = offered.filter(
+      (one) => one.release === item.release && classes.has(this.#classOf(one.suiteId)),
+    )
     return {
       item,
       channel: this.#scope.target.name,
@@ -301,7 +317,16 @@ class PendingReader {
       phasedPercentage: this.#phased(ids),
       hold: this.#holds.get(subjectKey(item)) ?? null,
       decision: item.decision,
-      isWithdrawn: item.arrived.length > 0 && isWithdrawn(this.#offered(item, classes), item.version),
+      isWithdrawn:
+        item.arrived.length > 0 &&
+        isWithdrawn(
+          competing.map((one) => one.sourceVersion),
+          item.version,
+        ),
+      absentFiles: item.absentFiles.map(({ path, sha256 }) => ({
+        path,
+        tried: supplies.findMissing(sha256),
+      })),
     }
   }
 
@@ -332,13 +357,20 @@ class PendingReader {
     return values.length === 0 ? null : Math.min(...values)
   }
 
-  /** The versions that upstream offers of a source, in the competing suites of all archives of the release. */
-  #offered(item: Pick<PendingItem, 'release' | 'source'>, classes: ReadonlySet<string>): string[] {
+  /** What upstream offers of a source, in all archives and releases. */
+  #offered(source: string): Placed[] {
     const { store } = this.#scope
-    return store.views
-      .bySource(store.channels.upstream().id, item.source)
-      .filter((one) => one.release === item.release && classes.has(this.#classOf(one.suiteId)))
-      .map((stanza) => stanza.sourceVersion)
+    return store.views.bySource(store.channels.upstream().id, source)
+  }
+
+  #absentFiles(archiveId: number, offered: readonly Placed[], arrived: readonly Placed[]): NamedRecordFile[] {
+    const { store, packages } = this.#scope
+    const isOffered = ({ name, sha256 }: Placed) =>
+      offered.some((one) => one.archiveId === archiveId && one.name === name && one.sha256 === sha256)
+    const gone = arrived.filter((stanza) => !isOffered(stanza))
+    if (gone.length === 0) return []
+    const files = store.supplies.filesOf(gone.map((stanza) => stanza.id))
+    return files.filter(({ sha256 }) => !packages.isHere(sha256))
   }
 
   /** Changed fields, a rebuild or another architecture make a version no younger; other bytes do. */

@@ -25,6 +25,7 @@ export function scopeTo(repo: Repo, target: Channel, approver: string | null = n
   const rules = options?.rules ?? []
   return {
     store,
+    packages: repo.packages,
     target,
     feeding,
     judging: {

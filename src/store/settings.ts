@@ -14,6 +14,8 @@ export type SettingName =
   | `rule:${string}`
   /** A part of the configuration, as it was last written into the audit log. */
   | `configured:${string}`
+  /** How far a channel was looked through for files to fetch before clients ask. */
+  | `ahead:${string}`
 
 export class Settings {
   readonly #db: Database

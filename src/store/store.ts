@@ -8,6 +8,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { Database } from './database.ts'
 import { Decisions } from './decisions.ts'
 import { Entries } from './entries.ts'
+import { ForwardedFiles } from './forwarded-files.ts'
 import { Garbage } from './garbage.ts'
 import { History } from './history.ts'
 import { Keys } from './keys.ts'
@@ -15,6 +16,7 @@ import { PoolFiles } from './pool-files.ts'
 import { Publications } from './publications.ts'
 import { Records } from './records.ts'
 import { Settings } from './settings.ts'
+import { Supplies } from './supplies.ts'
 import { Texts } from './texts.ts'
 import { Views } from './views.ts'
 
@@ -36,6 +38,8 @@ export class Store implements Disposable {
   readonly audit: Audit
   readonly checkpoints: Checkpoints
   readonly settings: Settings
+  readonly supplies: Supplies
+  readonly forwardedFiles: ForwardedFiles
 
   private constructor(db: Database) {
     this.db = db
@@ -55,6 +59,8 @@ export class Store implements Disposable {
     this.audit = new Audit(db)
     this.checkpoints = new Checkpoints(db)
     this.settings = new Settings(db)
+    this.supplies = new Supplies(db)
+    this.forwardedFiles = new ForwardedFiles(db)
   }
 
   static openWriter(path: string, disk: Pick<Disk, 'step'>): Store {

@@ -45,6 +45,15 @@ export class TestServer implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`
   }
 
+  /** Of the forward proxy. Logged right after the address of the server. */
+  async proxyUrl(): Promise<string> {
+    for (;;) {
+      const port = /Forward proxy on \S+:(\d+)/.exec(this.log.slice(this.log.lastIndexOf('Serving on')))?.[1]
+      if (port !== undefined) return `http://127.0.0.1:${port}`
+      await once(this.#child!.stderr!, 'data')
+    }
+  }
+
   get pid(): number {
     return this.#child!.pid!
   }

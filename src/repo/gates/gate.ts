@@ -7,6 +7,7 @@ import type { GateOptions, RuleOptions } from '../options.ts'
 import { approvals } from './approvals.ts'
 import { freeze } from './freeze.ts'
 import { holds } from './holds.ts'
+import { type AbsentFile, obtainable } from './obtainable.ts'
 import { phasing } from './phasing.ts'
 import { rules } from './rules.ts'
 import { soak } from './soak.ts'
@@ -58,12 +59,14 @@ export interface Facts {
   readonly soakingFrom: string | null
   /** Upstream hands it out to so many per cent of machines; null: to all. */
   readonly phasedPercentage: number | null
+  /** What would enter and cannot be had as things are. */
+  readonly absentFiles: readonly AbsentFile[]
 }
 
 export type Gate = (facts: Facts) => Verdict
 
 /** In the order in which they are shown. */
-const gates: readonly Gate[] = [holds, withdrawn, rules, approvals, soak, phasing, freeze, window]
+const gates: readonly Gate[] = [holds, withdrawn, rules, approvals, soak, phasing, freeze, window, obtainable]
 
 export function judge(facts: Facts): Verdict[] {
   return gates.map((gate) => gate(facts))
