@@ -318,6 +318,19 @@ test('a window opens on its days, and what waits for it enters by itself', async
   )
 })
 
+test('where a soak ends while the window is closed, the window says when', async () => {
+  // A Monday.
+  const clock = new FakeClock(Date.UTC(2026, 10, 23, 10, 0))
+  await tell(
+    { stable: suite(packages('bash 1')) },
+    async ({ rig, offer }: Story) => {
+      await offer({ stable: suite(packages('bash 2')) })
+      assert.equal((await state(rig, 'bash')).eligibleAt, '2026-11-27T22:00:00Z')
+    },
+    { ...gated('gates: {soak: 3d, window: {days: [mon, fri], from: "22:00", to: "23:00"}}'), clock },
+  )
+})
+
 test('rules: the first that matches counts, and a rule leaves the backlog alone unless it is told not to', async () => {
   const old = ['bash 1', 'linux-tools 1', 'php8 1', 'xz 1'] as const
   await tell({ stable: suite(packages(...old)) }, async ({ rig, offer }) => {

@@ -8,7 +8,7 @@ import type { Store } from '../store/store.ts'
 import type { NamedRecordFile } from '../store/supplies.ts'
 import { now, type Placed } from '../store/views.ts'
 import { classify, type PendingKind, type SourceChange } from './classify.ts'
-import { type AppliedRule, type Facts, judge, obstacles, type Verdict } from './gates/gate.ts'
+import { type AppliedRule, eligibleAt, type Facts, judge, obstacles, type Verdict } from './gates/gate.ts'
 import type { GateOptions, RuleOptions } from './options.ts'
 import { ruleFor } from './rules.ts'
 
@@ -35,6 +35,8 @@ export interface PendingItem extends SourceChange<Placed> {
   /** Files of what arrived that upstream does not offer any more, and that are not here. */
   readonly absentFiles: readonly NamedRecordFile[]
   readonly verdicts: readonly Verdict[]
+  /** When it gets through by itself, if it only waits; milliseconds. */
+  readonly eligibleAt: number | null
 }
 
 /** The same item, found again. */
@@ -126,6 +128,8 @@ export function ripeInstead(scope: PendingScope, items: readonly PendingItem[]):
   })
 }
 
+type Judged = Omit<PendingItem, 'verdicts' | 'eligibleAt'>
+
 class PendingReader {
   readonly #scope: PendingScope
   readonly #revision: number
@@ -214,7 +218,7 @@ class PendingReader {
     const since = this.#since(source, change)
     const rule = this.#ruleFor({ ...change, archive, suites, source, from, since })
     const offered = this.#offered(source)
-    const item: Omit<PendingItem, 'verdicts'> = {
+    const item: Judged = {
       ...change,
       release,
       archiveId,
@@ -229,7 +233,8 @@ class PendingReader {
       rule,
       absentFiles: this.#absentFiles(archiveId, offered, change.arrived),
     }
-    return { ...item, verdicts: judge(this.#facts(item, offered, classes)) }
+    const facts = this.#facts(item, offered, classes)
+    return { ...item, verdicts: judge(facts), eligibleAt: eligibleAt(facts) }
   }
 
   #ruleFor(
@@ -295,11 +300,7 @@ class PendingReader {
     return view !== null && store.views.holds(view.id, stanza.id)
   }
 
-  #facts(
-    item: Omit<PendingItem, 'verdicts'>,
-    offered: readonly Placed[],
-    classes: ReadonlySet<string>,
-  ): Facts {
+  #facts(item: Judged, offered: readonly Placed[], classes: ReadonlySet<string>): Facts {
     const { gates, now: at } = this.#scope.judging
     const ids = item.arrived.map((stanza) => stanza.id)
     const { supplies } = this.#scope.store
@@ -331,7 +332,7 @@ class PendingReader {
   }
 
   /** For a security fix the clock starts with the first version that carried it, though a newer one is to enter. */
-  #soaking(item: Omit<PendingItem, 'verdicts'>): Pick<Facts, 'soakingSince' | 'soakingFrom'> {
+  #soaking(item: Judged): Pick<Facts, 'soakingSince' | 'soakingFrom'> {
     const { store, feeding, judging } = this.#scope
     const own = { soakingSince: item.since, soakingFrom: null }
     if (judging.gates.soak.length === 0 && item.rule?.rule.soakSeconds == null) return own

@@ -77,9 +77,20 @@ export function obstacles(verdicts: readonly Verdict[]): Verdict[] {
   return verdicts.filter((verdict) => verdict.state !== 'pass')
 }
 
-/** When what only waits gets through; null if something else keeps it out, or nothing does. */
-export function eligibleAt(verdicts: readonly Verdict[]): number | null {
-  const found = obstacles(verdicts)
-  const times = found.flatMap((verdict) => (verdict.state === 'waiting' ? [verdict.until] : []))
-  return found.length > 0 && times.length === found.length ? Math.max(...times) : null
+const maxTurns = 20
+
+/**
+ * When what only waits gets through; null if something else keeps it out, or nothing does. Judged again at each time that
+ * a gate names: where a soak ends a window may be closed.
+ */
+export function eligibleAt(facts: Facts): number | null {
+  let at = facts.now
+  for (let turn = 0; turn < maxTurns; turn++) {
+    const found = obstacles(judge({ ...facts, now: at }))
+    if (found.length === 0) return turn === 0 ? null : at
+    const times = found.flatMap((verdict) => (verdict.state === 'waiting' ? [verdict.until] : []))
+    if (times.length < found.length) return null
+    at = Math.max(...times)
+  }
+  return null
 }
