@@ -6,8 +6,10 @@ import { isMap, LineCounter, type Node, parseDocument, type Document as YamlDocu
 import type { z } from 'zod'
 import { type IndexKind, isFlatSuite } from '../debian/index-kinds.ts'
 import { systemCode, UusError } from '../lib/errors.ts'
-import { configShape, type RawConfig } from './shape.ts'
+import { buildLimits, type CacheConfig, type LimitsConfig } from './limits.ts'
+import { configShape, type RawArchive, type RawConfig } from './shape.ts'
 import { nearest } from './suggest.ts'
+import { buildTiers, checkRole, type TierConfig } from './tiers.ts'
 
 export interface TlsFiles {
   readonly ca: string | null
@@ -54,34 +56,7 @@ export interface ChannelConfig {
   readonly keyAlgorithm: 'ed25519' | 'rsa4096'
 }
 
-/** A rate that may depend on the time of day (minutes since midnight, UTC). Null: no limit. */
-export interface RatePlan {
-  readonly windows: readonly {
-    readonly from: number
-    readonly to: number
-    /** 0 is Sunday. */
-    readonly days: readonly number[]
-    readonly bytesPerSecond: number | null
-  }[]
-  readonly otherwise: number | null
-}
-
-export interface CacheConfig {
-  /** Null: as much as the disk has. */
-  readonly maxBytes: number | null
-  readonly minFreeBytes: number
-  readonly memoryBytes: number
-}
-
-export interface LimitsConfig {
-  readonly connections: number
-  readonly bandwidth: RatePlan
-  readonly hostBandwidth: ReadonlyMap<string, RatePlan>
-  readonly minBytesPerSecond: number
-  readonly deadlineSeconds: number
-}
-
-export interface Config {
+export interface Config extends TierConfig {
   /** The file it was read from. */
   readonly path: string
   readonly dataFolder: string
@@ -101,12 +76,12 @@ export interface Config {
 }
 
 /** How clients most likely reach a server that listens on `port`. */
-export function reachableUrl({ baseUrl, listen }: Config, port: number): string {
+export function reachableUrl({ baseUrl, listen, tls }: Config, port: number): string {
   if (baseUrl !== null) return baseUrl
   const { host } = listen
   const isAny = host === '0.0.0.0' || host === '::' || host === ''
   const name = isAny ? hostname() : host.includes(':') ? `[${host}]` : host
-  return `http://${name}:${port}`
+  return `${tls !== null && tls.listen === null ? 'https' : 'http'}://${name}:${port}`
 }
 
 /** With the address that the command line gives, if it gives one. */
@@ -262,6 +237,7 @@ type Complain = (at: readonly PropertyKey[], why: string) => void
 /** The checks that need more than one setting. The shape may still be wrong: each looks only at what is there. */
 function crossCheck(raw: unknown, complain: Complain): void {
   const { archives, channels } = asObject(raw)
+  checkRole(asObject(raw), complain)
   const names: unknown[] = []
   for (const [index, archive] of (Array.isArray(archives) ? archives : []).entries()) {
     checkArchive(asObject(archive), ['archives', index], names, complain)
@@ -337,26 +313,13 @@ function build(raw: RawConfig, path: string): Config {
     limits: buildLimits(raw.limits),
     accessLog:
       typeof raw['access-log'] === 'string' ? locate(raw['access-log']) : (raw['access-log'] ?? null),
-    archives: raw.archives.map((archive) => buildArchive(archive, raw, locate)),
-    channels: buildChannels(raw.channels),
+    archives: (raw.archives ?? []).map((archive) => buildArchive(archive, raw, locate)),
+    channels: buildChannels(raw.channels ?? {}),
+    ...buildTiers(raw, locate),
   }
 }
 
-function buildLimits(raw: RawConfig['limits']): LimitsConfig {
-  return {
-    connections: raw.connections,
-    bandwidth: raw.bandwidth,
-    hostBandwidth: new Map(Object.entries(raw.hosts).map(([name, host]) => [name, host.bandwidth])),
-    minBytesPerSecond: raw['min-rate'],
-    deadlineSeconds: raw.deadline,
-  }
-}
-
-function buildArchive(
-  raw: RawConfig['archives'][number],
-  all: RawConfig,
-  locate: (file: string) => string,
-): ArchiveConfig {
+function buildArchive(raw: RawArchive, all: RawConfig, locate: (file: string) => string): ArchiveConfig {
   const { release } = raw
   const pick = (key: 'ca' | 'client-certificate' | 'client-key') => {
     const file = raw[key] ?? all[key]
@@ -387,7 +350,7 @@ function buildArchive(
   }
 }
 
-const kindsOf: Record<RawConfig['archives'][number]['indexes'][number], readonly IndexKind[]> = {
+const kindsOf: Record<RawArchive['indexes'][number], readonly IndexKind[]> = {
   packages: ['packages'],
   sources: ['sources'],
   translations: ['translations'],
@@ -397,7 +360,7 @@ const kindsOf: Record<RawConfig['archives'][number]['indexes'][number], readonly
 }
 
 /** Parents before children. */
-function buildChannels(raw: RawConfig['channels']): ChannelConfig[] {
+function buildChannels(raw: NonNullable<RawConfig['channels']>): ChannelConfig[] {
   const ordered: ChannelConfig[] = []
   const visit = (parent: string) => {
     for (const [name, channel] of Object.entries(raw)) {
