@@ -136,7 +136,8 @@ export class Committer {
     })
     const { id, kind, entered, left } = snapshot
     emit({ type: 'snapshot', channel: channel.name, id, revision, kind, entered, left })
-    return { ...snapshot, revision, keptAt: null, collectedAt: null }
+    const made = { keptAt: null, collectedAt: null, previousId: null, receivedAt: null }
+    return { ...snapshot, revision, ...made }
   }
 
   /** For files that are made apart from a commit; the caller disposes it. */

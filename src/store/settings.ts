@@ -6,6 +6,8 @@ export type SettingName =
   | 'render-version'
   /** Up to which revision sources were looked at for alarms. */
   | 'alarms-revision'
+  /** By which other servers know this one. */
+  | 'server-id'
 
 export class Settings {
   readonly #db: Database

@@ -38,6 +38,27 @@ export async function verifyInRelease(
   return mint(signedText, signedBy, sha256(file), what)
 }
 
+/** A clear-signed text that is no Release, and who signed it. */
+export interface VerifiedText {
+  readonly [verifiedBrand]: true
+  readonly text: string
+  /** The primary key's fingerprint, 40 upper-case hex digits. */
+  readonly signedBy: string
+}
+
+/** Verifies any clear-signed text. */
+export async function verifyClearSigned(
+  file: Buffer,
+  keyring: Keyring,
+  now: number,
+  what: string,
+): Promise<VerifiedText> {
+  const { signedText, signatures } = splitClearSigned(file, what)
+  const signed = Buffer.from(signedText, 'latin1')
+  const signedBy = await verifySignatures(signed, signatures, keyring, now, what)
+  return { text: signed.toString(), signedBy } as VerifiedText
+}
+
 /** Verifies Release with Release.gpg, for archives without InRelease. */
 export async function verifyDetachedRelease(
   file: Buffer,
