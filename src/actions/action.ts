@@ -8,6 +8,7 @@ import type { Turns } from '../lib/turns.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
+import type { Importer } from '../sync/slave/importer.ts'
 import type { Adopter } from '../sync/upstream/adopt.ts'
 import type { Gatherer } from '../sync/upstream/gather.ts'
 
@@ -24,6 +25,8 @@ export interface JobsContext {
   readonly config: Config
   readonly repo: Repo
   readonly adopter: Adopter
+  /** Of a slave. */
+  readonly importer: Importer | null
 }
 
 /** A piece of an action that runs in the jobs process. Its input and output cross a process border: plain data. */
@@ -31,6 +34,8 @@ export interface Step<I, O> {
   readonly name: string
   /** Reads only; then it does not wait for its turn among the writers. */
   readonly isReadOnly: boolean
+  /** Writes nothing that is served. */
+  readonly isQuiet?: boolean
   run(context: JobsContext, input: I, call: Call): O | Promise<O>
 }
 
@@ -84,6 +89,11 @@ export function action<I, O extends Outcome>(definition: Action<I, O>): Action<I
 
 export function step<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {
   return { name, isReadOnly: false, run }
+}
+
+/** Writes only what clients of channels never see. */
+export function quietStep<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {
+  return { name, isReadOnly: false, isQuiet: true, run }
 }
 
 export function readStep<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {

@@ -30,18 +30,40 @@ interface CheckedBlock {
 
 const copyBytes = 1 << 20
 
-/** Stores the blocks of a part that are right, durably; SYNC_REFUSED if any were not. */
-export async function storePart(stores: BlockStores, part: WantedPart, fetched: Sha256): Promise<void> {
-  const opened = await stores.incoming.open(fetched)
-  if (opened === null) throw new Error(`Internal error: what was fetched of ${part.path} is gone`)
-  await using blob = opened
-  if (part.encoder === 'plain') {
-    // Nothing but its digest tells what it is, and that is the name under which it lies there.
-    if (fetched !== part.blocks[0]!.sha256) throw wrongBlocks(part, 1)
-    return storeWhole(stores, part, blob)
-  }
+/** A part and the blob that was fetched of it. */
+export interface FetchedPart {
+  readonly part: WantedPart
+  readonly fetched: Sha256
+}
+
+/** Stores the blocks that are right, durably; SYNC_REFUSED if any were not. */
+export async function storeParts(stores: BlockStores, parts: readonly FetchedPart[]): Promise<void> {
   await using writer = new PackWriter(stores.packs)
   const checked: CheckedBlock[] = []
+  const failures: UusError[] = []
+  for (const { part, fetched } of parts) {
+    const opened = await stores.incoming.open(fetched)
+    if (opened === null) throw new Error(`Internal error: what was fetched of ${part.path} is gone`)
+    await using blob = opened
+    if (part.encoder !== 'plain') {
+      const wrong = await checkPart(part, blob, writer, checked)
+      if (wrong > 0) failures.push(wrongBlocks(part, wrong))
+      // Nothing but its digest tells what it is, and that is the name under which it lies there.
+    } else if (fetched !== part.blocks[0]!.sha256) failures.push(wrongBlocks(part, 1))
+    else await storeWhole(stores, part, blob)
+  }
+  const pack = await writer.finish()
+  if (pack !== null) record(stores.store, pack, checked)
+  if (failures.length > 0) throw failures[0]!
+}
+
+/** Adds the blocks that are right to the pack; how many were not. */
+async function checkPart(
+  part: WantedPart,
+  blob: OpenBlob,
+  writer: PackWriter,
+  checked: CheckedBlock[],
+): Promise<number> {
   let at = 0
   let wrong = 0
   for (const wanted of part.blocks) {
@@ -54,27 +76,15 @@ export async function storePart(stores: BlockStores, part: WantedPart, fetched: 
       continue
     }
     const start = await writer.append(bytes)
+    const { encoder } = part
+    const { sha256: digest, unpaddedBytes } = wanted
     checked.push({
-      block: {
-        sha256: wanted.sha256,
-        sizeBytes: raw.length,
-        crc32: crc32(raw),
-        firstName: '',
-        lastName: '',
-      },
-      packed: {
-        encoder: part.encoder,
-        start,
-        sizeBytes,
-        unpaddedBytes: wanted.unpaddedBytes,
-        crc32: crc32(bytes),
-      },
+      block: { sha256: digest, sizeBytes: raw.length, crc32: crc32(raw), firstName: '', lastName: '' },
+      packed: { encoder, start, sizeBytes, unpaddedBytes, crc32: crc32(bytes) },
       files: namedFiles(raw, part),
     })
   }
-  const pack = await writer.finish()
-  if (pack !== null) record(stores.store, pack, checked)
-  if (wrong > 0) throw wrongBlocks(part, wrong)
+  return wrong
 }
 
 function wrongBlocks({ path, blocks }: WantedPart, wrong: number): UusError {

@@ -3,7 +3,6 @@
 import { releaseBodyOf } from '../../debian/release.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Sha256 } from '../../lib/digest.ts'
-import { UusError } from '../../lib/errors.ts'
 import { parseSnapshotId } from '../../lib/units.ts'
 import type { Actor } from '../../store/audit.ts'
 import type { Blobs } from '../../store/blobs.ts'
@@ -227,16 +226,5 @@ function appendAudit(tx: Tx, { verified }: VerifiedContent, { store, actor }: Fl
     subject: channel,
     reason: null,
     details: { snapshot: snapshot.id, previous: snapshot.previous, kind: snapshot.kind },
-  })
-}
-
-/** A master's data would be lost among what another master says. */
-export function refuseMastersData(store: Store): void {
-  const isMasters = store.channels
-    .list()
-    .some(({ id, parentId }) => parentId !== null && store.followed.find(id) === null)
-  if (!isMasters) return
-  throw new UusError('DATA_UNUSABLE', 'This data directory is that of a master', {
-    hint: 'Give the slave a directory of its own with "data", or set "role: master"',
   })
 }

@@ -5,7 +5,7 @@ import type { Sha256 } from '../../lib/digest.ts'
 import type { Actor } from '../../store/audit.ts'
 import type { Blobs } from '../../store/blobs.ts'
 import type { Store } from '../../store/store.ts'
-import { storePart } from './blocks.ts'
+import { type FetchedPart, storeParts } from './blocks.ts'
 import { type VerifiedContent, verifyContent } from './content.ts'
 import { type Flipped, flip } from './flip.ts'
 import { lackingParts, type WantedPart } from './lacking.ts'
@@ -50,9 +50,9 @@ export class Importer {
     return { type: 'parts', parts, isKnown: content.verified.isKnown }
   }
 
-  /** Stores what was fetched of a part. */
-  storePart(part: WantedPart, fetched: Sha256): Promise<void> {
-    return storePart(this.#options, part, fetched)
+  /** Stores what was fetched; SYNC_REFUSED if any of it was wrong: the rest is stored all the same. */
+  storeParts(parts: readonly FetchedPart[]): Promise<void> {
+    return storeParts(this.#options, parts)
   }
 
   /** Serves what the manifest says from now on. Everything is verified once more, from what is here. */
