@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { describeMachine } from './measure.ts'
 import { renderSection, renderTable, type Section, type Table } from './report.ts'
 import { adoptRow } from './rows/adopt.ts'
+import { busyRow } from './rows/busy.ts'
 import { changeRows } from './rows/change.ts'
 import { coldRows } from './rows/cold.ts'
 import { installabilityRow } from './rows/installability.ts'
@@ -23,7 +24,7 @@ const { values, positionals } = parseArgs({
     sizes: { type: 'string', default: '1000,10000,60000' },
   },
 })
-const all = ['adopt', 'publish', 'change', 'installability', 'serve', 'cold']
+const all = ['adopt', 'publish', 'change', 'installability', 'serve', 'busy', 'cold']
 const rows = positionals.length > 0 ? positionals : all
 const folder = mkdtempSync(join(tmpdir(), 'uus-bench-'))
 const sections: (Section | Table)[] = []
@@ -55,6 +56,9 @@ try {
     for (const section of changed) print(section)
   }
   if (rows.includes('serve')) await serveRows(server, folder, print)
+  if (rows.includes('busy')) {
+    print(await busyRow(server, makeGpgKey(folder), folder, Number(values.packages)))
+  }
   if (rows.includes('cold')) await coldRows(server, makeGpgKey(folder), folder, print)
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })

@@ -7,31 +7,38 @@ import {
   parseInput,
   type ServerContext,
 } from './actions/action.ts'
+import { type VerifyResult, verifyAudit } from './actions/audit-verify.ts'
 import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
+import { auditName } from './actions/keys.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
 import { packageOrigin } from './actions/package-origin.ts'
 import { actions } from './actions/registry.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
+import { runAudit, runVerify, type VerifyFlags } from './cli/audit.ts'
 import { type Programs, runCli } from './cli/cli.ts'
-import { invoker, type Terminal } from './cli/run.ts'
+import { runDoctor, runRestore } from './cli/local.ts'
+import { type ActionSession, invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
-import type { Config } from './config/config.ts'
+import { type Config, readConfig } from './config/config.ts'
+import { examine } from './doctor.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
+import { AccessLog } from './lib/access-log.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
 import { systemCode, UusError } from './lib/errors.ts'
 import type { Emit } from './lib/events.ts'
 import type { Log } from './lib/log.ts'
+import { readVersion } from './lib/version.ts'
 import { closeHttp, listenHttp } from './listen.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
 import { createHandler } from './proxy/handler.ts'
+import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
 import { takeLock } from './store/lock.ts'
 import type { Store } from './store/store.ts'
-import { readVersion } from './version.ts'
 import { createApp } from './web/app.ts'
 
 const lockWaitMs = 3000
@@ -49,10 +56,11 @@ export async function openAlone(
   config: Config,
   disk: Disk = new RealDisk(),
   clock: Clock = systemClock,
+  actor: Actor = system,
 ): Promise<AloneProcess> {
   const stack = new AsyncDisposableStack()
   try {
-    const jobs = stack.use(await openJobs(config, disk, clock))
+    const jobs = stack.use(await openJobs(config, disk, clock, actor))
     const queue = new LocalJobs(jobs)
     const network = stack.use(
       await openNetworkSide(
@@ -90,13 +98,28 @@ export async function callAction(
   actor: Actor,
   emit: Emit,
 ): Promise<Outcome> {
+  await using session = await openActions(config, verb)
+  return await session.call(verb, input, actor, emit)
+}
+
+/** The same for several calls. Once none of them found a server, all run here. */
+async function openActions(config: Config, what: string): Promise<ActionSession> {
   const paths = dataPaths(config.dataFolder)
-  const answer = await callServer(paths.socket, verb, input, actor, emit)
-  if (answer !== null) return answer
-  makeDataFolder(config.dataFolder)
-  using _lock = takeLock(paths.lock, `uus ${verb}`, lockWaitMs)
-  await using alone = await openAlone(config)
-  return await alone.call(verb, input, { actor, emit })
+  const owned = new AsyncDisposableStack()
+  let alone: AloneProcess | null = null
+  return {
+    async call(verb, input, actor, emit) {
+      const answer = alone === null ? await callServer(paths.socket, verb, input, actor, emit) : null
+      if (answer !== null) return answer
+      if (alone === null) {
+        makeDataFolder(config.dataFolder)
+        owned.use(takeLock(paths.lock, `uus ${what}`, lockWaitMs))
+        alone = owned.use(await openAlone(config, new RealDisk(), systemClock, actor))
+      }
+      return alone.call(verb, input, { actor, emit })
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
 }
 
 function runAction(context: ServerContext, verb: string, input: unknown, call: Call): Promise<Outcome> {
@@ -123,6 +146,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
+  /** Log files were moved away: goes on in new ones. */
+  reopenLogs(): void
 }
 
 /** Starts the server: listens first, then updates what is due. Disposing it stops it in good order. */
@@ -156,6 +181,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     )
     const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock, log, () => port))
     const { context } = network
+    const accessLog = await openAccessLog(config, log)
+    if (accessLog !== null) stack.use(accessLog)
     onChanged = () => network.reload()
     handle = createHandler(
       {
@@ -166,6 +193,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         memoryBytes: config.cache.memoryBytes,
         openPackage: ({ archive, path }, file) =>
           network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
+        accessLog,
         onUsed: (sha256) => network.room.used(sha256),
         isSuspect: (sha256) => network.pool.isSuspect(sha256),
         signedFile: (file) =>
@@ -178,7 +206,12 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
           }),
         onError: (error, path) => logFailure(log, error, path),
       },
-      createApp(context, { version: readVersion(), alarms: () => network.alarms() }),
+      createApp(context, {
+        version: readVersion(),
+        alarms: () => network.alarms(),
+        suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
+        checkpoint: () => newestCheckpoint(network.reader),
+      }),
     )
     network.room.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
@@ -199,12 +232,25 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       settled: scheduler.start(),
       config,
       enrolments: () => listEnrolments(context.published()),
+      reopenLogs: () => accessLog?.reopen(),
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   } catch (error) {
     await stack.disposeAsync()
     throw error
   }
+}
+
+function newestCheckpoint({ audit, checkpoints }: Store) {
+  const newest = checkpoints.newest()
+  if (newest === null) return null
+  return { sequence: newest.sequence, head: audit.headOf(newest.sequence)!, at: newest.at }
+}
+
+async function openAccessLog({ accessLog }: Config, log: Log): Promise<AccessLog | null> {
+  if (accessLog === null || accessLog === false) return null
+  const path = accessLog === true ? null : accessLog
+  return AccessLog.open(path, (error) => log('error', `The access log cannot be written: ${error.message}`))
 }
 
 /** When upstream last showed all suites of an archive as we hold them; null if it never did. */
@@ -238,8 +284,22 @@ export function runMain(arguments_: readonly string[], program: string): Promise
       runServe(terminal, flags, (config, configText, log, emit) =>
         serve({ config, configText, program, log, emit }),
       ),
+    doctor: (flags) => runDoctor(terminal, flags, examine),
+    restore: (flags, file) =>
+      runRestore(terminal, flags, () =>
+        restore(file, flags.configPath, { ...invoker(process.env), via: 'cli' }),
+      ),
+    audit: (flags) => runAudit(terminal, flags, openActions, new RealDisk()),
+    verifyAudit: (flags) => runVerify(terminal, flags, verifyAuditLog),
   }
   return runCli(arguments_, terminal, programs, readVersion())
+}
+
+/** An export needs no configuration: it may lie on another machine. */
+function verifyAuditLog({ file, key, seen, configPath }: VerifyFlags): Promise<VerifyResult> {
+  const source =
+    file === undefined ? { catalogue: dataPaths(readConfig(configPath).dataFolder).catalogue } : { file }
+  return verifyAudit({ source, keyFile: key ?? null, seen })
 }
 
 /** `uus status | head`: whoever read has enough. */
@@ -251,9 +311,10 @@ function endIfNobodyReads(error: Error): void {
 /** Makes the catalogue and the keys; the active key of each channel. */
 async function prepareData(config: Config): Promise<{ channel: string; fingerprint: string }[]> {
   using jobs = await openJobs(config, new RealDisk(), systemClock, { ...invoker(process.env), via: 'init' })
-  const { channels, keys } = jobs.repo.store
-  return channels.list().flatMap((channel) => {
+  const { channels, keys, checkpoints } = jobs.repo.store
+  const signing = channels.list().flatMap((channel) => {
     const active = keys.list(channel.id).find((key) => key.role === 'active')
     return active === undefined ? [] : [{ channel: channel.name, fingerprint: active.fingerprint }]
   })
+  return [...signing, { channel: auditName, fingerprint: checkpoints.keys()[0]!.fingerprint }]
 }

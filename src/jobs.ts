@@ -4,12 +4,16 @@ import { join } from 'node:path'
 import type { JobsContext } from './actions/action.ts'
 import { upstreamArchive } from './actions/upstream-archive.ts'
 import type { Config } from './config/config.ts'
+import { describeConfig } from './config/describe.ts'
 import type { MasterConfig } from './config/tiers.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
 import { UusError } from './lib/errors.ts'
+import { AuditLog } from './repo/audit/log.ts'
 import { Committer } from './repo/commit.ts'
+import { recordConfiguration } from './repo/configuration.ts'
 import { configure, republishOutdated } from './repo/configure.ts'
+import { architecturesByRelease, Installability } from './repo/installability.ts'
 import type { Repo } from './repo/repo.ts'
 import { SigningKeys } from './repo/signing-keys.ts'
 import type { Actor } from './store/audit.ts'
@@ -19,6 +23,7 @@ import { Store } from './store/store.ts'
 import { Importer } from './sync/slave/importer.ts'
 import { ensureServerId, prepareSlave, refuseSlavesData } from './sync/slave/open.ts'
 import { Adopter } from './sync/upstream/adopt.ts'
+import { Gpgv } from './trust/gpgv.ts'
 
 /** Where things lie in the data directory; docs/format.md describes them. */
 export function dataPaths(dataFolder: string) {
@@ -36,6 +41,8 @@ export function dataPaths(dataFolder: string) {
     published: join(dataFolder, 'published'),
     texts: join(dataFolder, 'texts'),
     incoming: join(dataFolder, 'incoming'),
+    /** Damaged bytes, out of service. */
+    quarantine: join(dataFolder, 'quarantine'),
   }
 }
 
@@ -81,25 +88,32 @@ export async function openJobs(
     const generated = { packs, texts }
     const repo: Repo = {
       store,
-      committer: new Committer(store, generated, keys, clock, settings, config.channels),
+      committer: new Committer(store, generated, keys, clock, settings, config.channels, new Gpgv()),
       clock,
       generated,
       keys,
       settings,
       channels: config.channels,
       packages: new Blobs(paths.pool, disk),
+      installability: new Installability(
+        store,
+        (release) => architecturesByRelease(store.archives.suites(), config.archives).get(release) ?? [],
+      ),
     }
     ensureServerId(store)
+    const auditLog = new AuditLog(store, keys, clock)
     const importer = config.master === null ? null : openImporter(config, config.master, repo, disk)
     if (importer === null) {
       refuseSlavesData(store)
+      recordConfiguration(repo, describeConfig(config), actor)
       await configure(repo, config.archives, actor)
+      await auditLog.prepare(actor)
       await republishOutdated(repo, actor, () => {})
     } else await prepareSlave(repo)
     const archives = config.archives.map((archive) => upstreamArchive(archive, config))
     const adopter = new Adopter(repo, new Blobs(paths.incoming, disk, { transient: true }), archives)
     const owned = resources.move()
-    return { config, repo, adopter, importer, [Symbol.dispose]: () => owned.dispose() }
+    return { config, repo, adopter, importer, auditLog, [Symbol.dispose]: () => owned.dispose() }
   } catch (error) {
     resources.dispose()
     throw error

@@ -9,6 +9,8 @@ if (process.argv[2] === 'jobs' && process.send !== undefined) {
     openJobs(withBaseUrl(parseConfig(configText, configPath), baseUrl)),
   )
 } else {
+  // Read before the first use of a thread. A slow disk or a dead name server must not take all there are.
+  process.env.UV_THREADPOOL_SIZE ??= '16'
   const { runMain } = await import('./app.ts')
   process.exitCode = await runMain(process.argv.slice(2), import.meta.filename)
 }

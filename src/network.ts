@@ -1,18 +1,23 @@
 // The half of the composition with the network: what fetches and keeps package files, and what reads the catalogue.
+
 import type { Call, JobsPort, ServerContext } from './actions/action.ts'
+import { packageOrigin } from './actions/package-origin.ts'
 import { examineStep } from './actions/update.ts'
 import { type Config, reachableUrl } from './config/config.ts'
 import { dataPaths, system } from './jobs.ts'
 import { BufferPool } from './lib/buffers.ts'
 import type { Clock } from './lib/clock.ts'
+import type { Sha256 } from './lib/digest.ts'
 import type { Disk } from './lib/disk.ts'
 import { type UpstreamError, UusError } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
 import { Traffic } from './lib/traffic.ts'
 import { Turns } from './lib/turns.ts'
+import { readVersion } from './lib/version.ts'
 import { Fetcher } from './pool/fetcher.ts'
 import { defaultLimits } from './pool/hosts.ts'
 import { Pool } from './pool/pool.ts'
+import { reportCache } from './pool/report.ts'
 import { Room } from './pool/room.ts'
 import { GeneratedFiles } from './repo/publish/assemble.ts'
 import { type Published, PublishedLoader } from './repo/published.ts'
@@ -20,7 +25,6 @@ import { Blobs } from './store/blobs.ts'
 import { Partials } from './store/partials.ts'
 import { Store } from './store/store.ts'
 import { Gatherer } from './sync/upstream/gather.ts'
-import { readVersion } from './version.ts'
 
 export interface NetworkSide extends AsyncDisposable {
   readonly context: ServerContext
@@ -70,12 +74,20 @@ export async function openNetworkSide(
       clock,
       jobs,
       gatherer,
+      packages: {
+        has: async (sha256) => (await cache.packages.sizeOf(sha256)) !== null,
+        obtain: (archive, path, file) =>
+          cache.pool.obtain(file, () => packageOrigin(config, fetcher, archive, path)),
+        quarantine: (sha256) => quarantine(cache.packages, new Blobs(paths.quarantine, disk), sha256),
+      },
       suiteTurns: new Turns(),
       published: () => {
         published ??= load()
         return published
       },
       baseUrl: () => reachableUrl(config, port() ?? config.listen.port),
+      cache: () =>
+        cache.room.isStarted ? reportCache(cache.room, cache.pool, cache.traffic, fetcher.hosts) : null,
     },
     fetcher,
     generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
@@ -132,6 +144,25 @@ async function openCache(config: Config, disk: Disk, clock: Clock, log: Log) {
   })
   return { packages, buffers, traffic, room, pool }
 }
+
+/** Damaged bytes, under the digest that they have now. */
+async function quarantine(packages: Blobs, aside: Blobs, sha256: Sha256): Promise<void> {
+  await aside.prepare()
+  const opened = await packages.open(sha256)
+  if (opened === null) return
+  await using blob = opened
+  const writer = await aside.create()
+  try {
+    for (let at = 0; at < blob.sizeBytes; at += chunkBytes)
+      await writer.write(await blob.read(at, Math.min(chunkBytes, blob.sizeBytes - at)))
+    await writer.commit()
+  } catch {
+    await writer.discard() // not even readable: there is nothing to look at
+  }
+  await packages.delete(sha256)
+}
+
+const chunkBytes = 1 << 20
 
 /** A host that is left alone was logged when it failed. */
 function logTrouble(log: Log, archive: string, error: UpstreamError): void {

@@ -677,6 +677,34 @@ test('following on an unchanged upstream makes no snapshot', async () => {
   })
 })
 
+test('three earlier states stay served, however old they are', async () => {
+  await withRig(
+    packages('bash 1'),
+    async (rig, archive) => {
+      const present = () => rig.process.context.published().channels.get('testing')!
+      const folder = 'dists/stable/main/binary-amd64'
+      const indexes: string[] = []
+      for (let version = 1; version <= 5; version++) {
+        rig.clock.advance(30 * day)
+        const content = { components: { main: { amd64: packages(`bash ${version}`) } } }
+        await archive.publish('stable', { ...content, date: rig.clock.now() - hour })
+        await rig.mustUpdate()
+        const index = present().archives.get('test')!.files.get(`${folder}/Packages.gz`)
+        indexes.push(index?.type === 'blob' ? index.sha256 : '')
+      }
+      const archiveNow = present().archives.get('test')!
+      const isServed = indexes.map((sha256) => archiveNow.files.has(`${folder}/by-hash/SHA256/${sha256}`))
+      assert.deepEqual(isServed, [false, true, true, true, true])
+      const { findPackage } = rig.process.context.published()
+      const isFound = indexes.map(
+        (_, at) => findPackage(present(), archiveNow, `pool/main/b/bash/bash_${at + 1}_amd64.deb`) !== null,
+      )
+      assert.deepEqual(isFound, isServed)
+    },
+    { channels: { testing: '{from: upstream, keep: 1h}' } },
+  )
+})
+
 test('no statement that runs in normal work scans a large table', async () => {
   await withRig(packages('bash 5.1', 'vim 9.0'), async (rig, archive) => {
     await archive.publish('stable', suite(packages('bash 5.2', 'vim 9.0', 'nano 7.0')))

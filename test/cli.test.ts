@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { actions } from '../src/actions/registry.ts'
-import { groups, topCommands } from '../src/cli/commands.ts'
+import { groups } from '../src/cli/command-groups.ts'
+import { topCommands } from '../src/cli/commands.ts'
 import { Output } from '../src/cli/output.ts'
 import { readConfig } from '../src/config/config.ts'
 import { FakeArchive } from './rig/archive.ts'
@@ -118,6 +119,68 @@ test('every command prints one JSON document with --json, errors included', asyn
   }
 })
 
+test('the audit log is exported, and verified elsewhere with nothing but the file and the key', async () => {
+  await using archive = await FakeArchive.start()
+  using folder = new Folder()
+  using elsewhere = new Folder()
+  await archive.publish('stable', {
+    components: { main: { amd64: packages('bash 5.1') } },
+    date: Date.now() - hour,
+  })
+  writeConfig(folder.path, { archives: [{ archive }] })
+  const uus = async (where: Folder, status: number, ...arguments_: string[]) => {
+    const result = await where.uus(...arguments_)
+    assert.equal(result.status, status, `${arguments_.join(' ')}: ${result.output}`)
+    return result
+  }
+  assert.match((await uus(folder, 0, 'init')).output, /The audit log is signed by [0-9A-F]{40}/)
+  await uus(folder, 0, 'update')
+  await uus(folder, 0, 'hold', 'bash', '--reason', '=cmd\u001b[31m; "quoted"\nsecond line')
+  const rows = (await uus(folder, 0, 'audit', '--actor', 'andrew', '--action', 'ho*')).stdout
+  assert.match(rows, /^\d+ .* andrew +cli +hold +bash +=cmd \[31m; "quoted" second line\n$/m)
+  const key = join(elsewhere.path, 'audit.asc')
+  writeFileSync(key, (await uus(folder, 0, 'key', 'export', 'audit')).stdout)
+  for (const format of ['json', 'csv']) {
+    const file = join(elsewhere.path, `log.${format}`)
+    const written = await uus(folder, 0, 'audit', '--format', format, '--output', file)
+    assert.match(written.stdout, /^\d+ rows written to /)
+    const good = await uus(elsewhere, 0, 'audit', 'verify', file, '--key', key)
+    assert.match(
+      good.stdout,
+      /^good \d+ rows, 1 to \d+: none was changed, removed or put in\.\nProved are the rows up to/,
+    )
+    assert.match(
+      good.stdout,
+      /From row \d+ on they are chained to those before, but no checkpoint covers them yet/,
+    )
+    writeFileSync(file, readFileSync(file, 'utf8').replace('andrew', 'somebody'))
+    const bad = await uus(elsewhere, 1, 'audit', 'verify', file, '--key', key)
+    assert.match(bad.stdout, /^bad Row 1 was changed: its hash is not that of what it says\n {2}→ /)
+    const { problem } = JSON.parse(
+      (await uus(elsewhere, 1, 'audit', 'verify', file, '--key', key, '--json')).stdout,
+    )
+    assert.deepEqual([problem.kind, problem.row], ['changed', 1])
+  }
+  const configPath = join(folder.path, 'config.yaml')
+  writeFileSync(configPath, `base-url: http://updates.example.com\n${readFileSync(configPath, 'utf8')}`)
+  const changes = (await uus(folder, 0, 'audit', '--action', 'configure', '--limit', '1')).stdout
+  assert.match(changes, /andrew +cli +configure +server/, 'by whom the new configuration came into force')
+  const part = JSON.parse((await uus(folder, 0, 'audit', '--json', '--action', 'hold')).stdout)
+  assert.deepEqual([part.status, part.items.length, part.items[0].subject], ['done', 1, 'bash'])
+  assert.match(
+    (await uus(folder, 0, 'audit', 'verify')).stdout,
+    /^good [\s\S]*The key was taken from the same database/,
+  )
+  for (const [command, message] of [
+    ['audit --json --format csv', /both say what is printed/],
+    ['audit --since yesterday', /since: must be an ISO 8601 date or time, or an age like 7d/],
+    ['audit --output none/log.json', /there is no such folder/],
+    ['audit verify --since 7d', /Unknown argument: since/],
+    ['audit verify log.json', /To verify an export, its key is needed/],
+  ] as const)
+    assert.match((await uus(folder, 2, ...command.split(' '))).output, message)
+})
+
 test('a configuration with three mistakes shows all three, with their lines, and exits with 2', async () => {
   using folder = new Folder()
   writeFileSync(
@@ -165,8 +228,10 @@ test('every action has a command, and every command an action', () => {
   const commands = [...topCommands, ...Object.values(groups).flatMap((group) => group.commands)].map(
     (one) => one.verb,
   )
-  // Pins are for machines: they have a URL and no command.
-  assert.deepEqual([...commands, 'conf', 'pins'].sort(), [...actions.keys()].sort())
+  // Pins and client configuration are for machines: they have a URL and no command. Dates are the doctor's, and the
+  // audit log is asked for page by page.
+  const others = ['audit', 'conf', 'pins', 'reset dates']
+  assert.deepEqual([...commands, ...others].sort(), [...actions.keys()].sort())
 })
 
 test("init takes over a host's apt sources, once", async () => {

@@ -1,13 +1,12 @@
 // Death at every durable step of adopting, promoting and publishing, before and after it: a restart finds the old or
 // the new state, all of it right, with no repair; and doing the same again gets to the new state.
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { FakeArchive } from './rig/archive.ts'
 import { hour } from './rig/clock.ts'
-import { Died, DyingDisk } from './rig/dying-disk.ts'
+import { dieEverywhere, type Mortal } from './rig/deaths.ts'
+import { checkEffectsHaveRows } from './rig/effects.ts'
 import { packages } from './rig/packages.ts'
 import { Rig } from './rig/rig.ts'
 
@@ -19,12 +18,10 @@ function publish(archive: FakeArchive, names: string[], date: number): Promise<v
   return archive.publish('stable', { components: { main: { amd64: packages(...names) } }, date })
 }
 
-interface Act {
+interface Act extends Mortal {
   readonly name: string
   /** Brings a fresh rig to the state before the act. */
   prepare(rig: Rig, archive: FakeArchive): Promise<void>
-  /** May be done again after it was cut off, or after it was done. */
-  act(rig: Rig): Promise<unknown>
   /** What clients of approved may see: before, or after. */
   readonly states: readonly [before: string[] | undefined, after: string[]]
   readonly leastDeaths?: number
@@ -83,62 +80,23 @@ for (const one of acts) {
     await publish(archive, before, start)
     await using rig = await Rig.open({ archives: [{ archive }] })
     await one.prepare(rig, archive)
-    const backup = mkdtempSync(join(tmpdir(), 'uus-backup-'))
-    try {
-      await rig.stop()
-      cpSync(rig.folder, backup, { recursive: true })
-      let deaths = 0
-      for (const when of ['before', 'after'] as const) {
-        for (let step = 1; ; step++) {
-          rmSync(join(rig.folder, 'data'), { recursive: true })
-          cpSync(backup, rig.folder, { recursive: true })
-          const diedAt = await dieAt(rig, one, step, when)
-          if (diedAt === null) break
-          deaths++
-          await checkAfterDeath(rig, one, diedAt)
-        }
-      }
-      assert.ok(deaths >= (one.leastDeaths ?? 26), `only ${deaths} steps were found`)
-    } finally {
-      rmSync(backup, { recursive: true, force: true })
-    }
+    const deaths = await dieEverywhere(rig, one, (diedAt) => checkAfterDeath(rig, one, diedAt))
+    assert.ok(deaths >= (one.leastDeaths ?? 26), `only ${deaths} steps were found`)
   })
 }
 
-/** What it died of, or null if the act was over before that step. */
-async function dieAt(rig: Rig, one: Act, step: number, when: 'before' | 'after'): Promise<string | null> {
-  const disk = new DyingDisk(step, when)
-  try {
-    await rig.restart({ disk })
-    await one.act(rig)
-  } catch (error) {
-    if (!(error instanceof Died) && disk.diedAt === null) throw error
-  }
-  await rig.stop()
-  return disk.diedAt
-}
-
 async function checkAfterDeath(rig: Rig, one: Act, diedAt: string): Promise<void> {
+  await checkEffectsHaveRows(join(rig.folder, 'data', 'catalogue.db'), diedAt)
   await rig.restart({ disk: undefined })
   const seen = (await rig.check()).get('approved/test/stable')
   assert.ok(
     one.states.some((state) => JSON.stringify(state) === JSON.stringify(seen)),
     `${diedAt}: clients of approved see ${seen?.join(', ')}`,
   )
-  checkEffectsHaveRows(rig, diedAt)
   await one.act(rig)
   assert.deepEqual(
     (await rig.check()).get('approved/test/stable'),
     one.states[1],
     `${diedAt}, and done again`,
   )
-  await rig.stop()
-}
-
-/** No snapshot without its audit row, and no row without its snapshot. */
-function checkEffectsHaveRows(rig: Rig, diedAt: string): void {
-  const { store } = rig
-  const snapshots = store.channels.list().flatMap((channel) => store.channels.snapshots(channel.id)).length
-  const rows = store.audit.list().filter((row) => !row.action.startsWith('configure')).length
-  assert.equal(rows, snapshots, diedAt)
 }

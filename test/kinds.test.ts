@@ -1,6 +1,5 @@
 // Indexes of every kind: what a channel shows of them is exactly what goes with its packages.
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
@@ -8,6 +7,7 @@ import { parseRelease } from '../src/debian/release.ts'
 import { AptRoot } from './rig/apt.ts'
 import { FakeArchive, type SuiteSpec } from './rig/archive.ts'
 import { minute } from './rig/clock.ts'
+import { aSource, commands, components, described, inContents, paths, translation } from './rig/indexes.ts'
 import { aPackage, type BuiltPackage, packages } from './rig/packages.ts'
 import { needs } from './rig/programs.ts'
 import { Rig, type RigArchive } from './rig/rig.ts'
@@ -59,12 +59,7 @@ function release(rig: Rig, channel: string, folder = 'dists/stable/') {
   return parseRelease(file.type === 'bytes' ? file.bytes.toString() : '', 'Release')
 }
 
-const md5 = (description: string) => createHash('md5').update(`${description}\n`).digest('hex')
-const described = (name: string, version: string, description: string) =>
-  aPackage({ name, version, more: `Description-md5: ${md5(description)}\n` })
-const translation = (name: string, description: string, translated = description) =>
-  `Package: ${name}\nDescription-md5: ${md5(description)}\nDescription-en: ${translated}\n long text of ${name}\n`
-const en = 'main/i18n/Translation-en'
+const en = paths.translation
 
 test('translations are kept for as long as a package needs them, and come with a snapshot', async () => {
   const first = suite([described('bash', '5.1', 'old shell'), described('vim', '9', 'editor')], {
@@ -89,12 +84,8 @@ test('translations are kept for as long as a package needs them, and come with a
   })
 })
 
-const cnf = 'main/cnf/Commands-amd64'
-const commands = (...names: string[]) =>
-  `suite: stable\ncomponent: main\narch: amd64\n\n${names.map((name) => `name: ${name}\nversion: 1\ncommands: ${name}-cmd\n`).join('\n')}`
-const dep11 = 'main/dep11/Components-amd64.yml'
-const components = (...names: string[]) =>
-  `---\nFile: DEP-11\nVersion: '0.16'\nOrigin: test\n${names.map((name) => `---\nType: desktop-application\nID: ${name}.desktop\nPackage: ${name}\nName:\n  C: ${name}\n`).join('')}`
+const cnf = paths.commands
+const dep11 = paths.components
 
 test('command lists and AppStream metadata are cut by the packages of a channel', async () => {
   const first = suite(packages('bash 5.1', 'vim 9'), {
@@ -126,7 +117,7 @@ test('what upstream changes in them alone makes no snapshot', async () => {
 })
 
 const icons = Buffer.from('icons '.repeat(1000))
-const iconsPath = 'main/dep11/icons-64x64@2.tar'
+const iconsPath = paths.icons
 
 test('icons are passed on as they are', async () => {
   await withRig(
@@ -209,23 +200,7 @@ test('an index beside packages that cannot be fetched is asked for again', async
   await rig.check()
 })
 
-function aSource(name: string, version: string): { stanza: string; files: Map<string, Buffer> } {
-  const files = new Map<string, Buffer>()
-  const lines = (kind: string) =>
-    [...files].map(([path, body]) => {
-      const digest = createHash(kind).update(body).digest('hex')
-      return ` ${digest} ${body.length} ${path.split('/').at(-1)}`
-    })
-  const folder = `pool/main/${name[0]}/${name}`
-  files.set(`${folder}/${name}_${version}.tar.xz`, Buffer.from(`source of ${name} ${version}`))
-  const control = `Format: 3.0 (native)\nSource: ${name}\nBinary: ${name}\nArchitecture: any\nVersion: ${version}\nMaintainer: Test <test@example.org>\n`
-  const dsc = `${control}Checksums-Sha256:\n${lines('sha256').join('\n')}\nFiles:\n${lines('md5').join('\n')}\n`
-  files.set(`${folder}/${name}_${version}.dsc`, Buffer.from(dsc))
-  const stanza = `Package: ${name}\nBinary: ${name}\nVersion: ${version}\nMaintainer: Test <test@example.org>\nArchitecture: any\nFormat: 3.0 (native)\nDirectory: ${folder}\nFiles:\n${lines('md5').join('\n')}\nChecksums-Sha256:\n${lines('sha256').join('\n')}\n`
-  return { stanza, files }
-}
-
-const sourcesPath = 'main/source/Sources'
+const sourcesPath = paths.sources
 const withSources = { more: ['indexes: [packages, sources]'] }
 
 test('sources move with their binaries, in one promotion', async () => {
@@ -393,8 +368,7 @@ test('apt shows the long description that a translation brings', needs('apt-get'
   await withApt('stable', spec, {}, new Map(), story, 'en')
 })
 
-const contents = 'main/Contents-amd64'
-const inContents = (...names: string[]) => names.map((name) => `usr/bin/${name}    utils/${name}\n`).join('')
+const contents = paths.contents
 
 test('Contents are cut by the packages of a channel, and made anew at most once a day', async () => {
   const spec = (names: string[]) =>

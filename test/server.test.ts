@@ -6,6 +6,7 @@ import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'no
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { VerifyResult } from '../src/actions/audit-verify.ts'
 import type { StatusResult } from '../src/actions/status.ts'
 import { FakeArchive } from './rig/archive.ts'
 import { packages } from './rig/packages.ts'
@@ -176,7 +177,7 @@ test('private keys and the socket are for their owner; nothing else is', async (
   const { items } = await server.json<{ items: { fingerprint: string; role: string }[] }>('key', 'list')
   assert.deepEqual(
     items.map((key) => key.role),
-    ['active', 'standby', 'active', 'standby'],
+    ['active', 'standby', 'active', 'standby', 'active'],
   )
   for (const { fingerprint } of items) {
     const mode = statSync(join(server.folder, 'data', 'keys', `${fingerprint}.key`)).mode & 0o777
@@ -240,6 +241,27 @@ test('enrolment files, keys and health', async () => {
     assert.equal(response.status, status, path)
     assert.ok((await response.text()).length > 1, path)
   }
+})
+
+test('the audit log is verified while the server runs, and health shows what to keep', async () => {
+  await using fixture = await serving('bash 5.1')
+  const { server } = fixture
+  const { audit } = (await (await server.get('/healthz')).json()) as {
+    audit: { sequence: number; head: string }
+  }
+  await server.json('hold', 'bash')
+  const file = join(server.folder, 'log.csv')
+  const key = join(server.folder, 'audit.asc')
+  writeFileSync(key, await server.text('/keys/audit.asc'))
+  assert.equal(await server.text('/keys/audit.asc'), (await server.uus('key', 'export', 'audit')).stdout)
+  await server.json('audit', '--format', 'csv', '--output', file)
+  const seen = `${audit.sequence}:${audit.head}`
+  for (const source of [[], [file]]) {
+    const result = await server.json<VerifyResult>('audit', 'verify', ...source, '--key', key, '--seen', seen)
+    assert.deepEqual([result.problem, result.provedThrough], [null, audit.sequence])
+  }
+  const other = `${audit.sequence}:${'0'.repeat(64)}`
+  assert.equal((await server.uus('audit', 'verify', file, '--key', key, '--seen', other)).status, 1)
 })
 
 test('a channel that is not published yet answers 503 with a body and Retry-After', async () => {

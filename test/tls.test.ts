@@ -4,6 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { packageOrigin } from '../src/actions/package-origin.ts'
+import { sha256 } from '../src/lib/digest.ts'
 import { FakeArchive } from './rig/archive.ts'
 import { aPackage } from './rig/packages.ts'
 import { needs, run } from './rig/programs.ts'
@@ -47,7 +49,12 @@ test('an archive behind TLS with a CA of its own and client certificates', needs
     const update = async (more: readonly string[]) => {
       await using rig = await Rig.open({ archives: [{ archive, more }] })
       const [item] = (await rig.update()).items
-      return { item, stanzas: rig.stanzas('testing', 'bash').length }
+      const { pool, fetcher, packages } = rig.process.network
+      const file = { sha256: sha256(bash.file), sizeBytes: bash.file.length }
+      const origin = () => packageOrigin(rig.config, fetcher, 'test', bash.path)
+      const fetched =
+        item?.error === null ? await pool.obtain(file, origin).then(() => packages.sizeOf(file.sha256)) : null
+      return { item, stanzas: rig.stanzas('testing', 'bash').length, fetched }
     }
     const trusting = [`ca: ${at('ca.pem')}`]
     const showing = [`client-certificate: ${at('client.pem')}`, `client-key: ${at('client.key')}`]
@@ -61,6 +68,7 @@ test('an archive behind TLS with a CA of its own and client certificates', needs
     const both = await update([...trusting, ...showing])
     assert.equal(both.item?.error, null)
     assert.equal(both.stanzas, 1)
+    assert.equal(both.fetched, bash.file.length, 'its package files too')
     archive.lie(/InRelease/, { type: 'redirect', to: archive.url.replace('https:', 'http:') }, 1)
     const redirected = await update([...trusting, ...showing])
     assert.match(redirected.item?.error?.message ?? '', /sends us from https to http$/)

@@ -1,14 +1,12 @@
 // The same against this host's own upstream: real archives, real size, real apt. Skipped where none can be reached.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import type { ChannelDetails } from '../src/actions/channels.ts'
-import type { InitOrder } from '../src/actions/init.ts'
-import { initConfig } from '../src/actions/init.ts'
 import type { UpdateResult } from '../src/actions/update.ts'
 import { readConfig } from '../src/config/config.ts'
 import { PackagesReader } from '../src/debian/packages.ts'
@@ -17,30 +15,9 @@ import { encodePath } from '../src/lib/url-path.ts'
 import { AptRoot } from './rig/apt.ts'
 import { needs } from './rig/programs.ts'
 import { TestServer } from './rig/server.ts'
+import { hostConfig } from './rig/upstream.ts'
 
-/** A configuration made from the host's sources, of the archives that answer; null where none does. */
-async function hostConfig(folder: string): Promise<string | null> {
-  if (!existsSync('/etc/apt')) return null
-  const order: InitOrder = {
-    configPath: join(folder, 'config.yaml'),
-    aptFolder: '/etc/apt',
-    data: join(folder, 'data'),
-    listen: '127.0.0.1:0',
-    baseUrl: null,
-    examplePath: join(import.meta.dirname, '..', 'config.example.yaml'),
-  }
-  await initConfig(order, new RealDisk())
-  for (const archive of readConfig(order.configPath).archives) {
-    const url = `${archive.uris[0]!.uri}/dists/${archive.suites[0]}/InRelease`
-    const answer = await fetch(url, { signal: AbortSignal.timeout(5000) }).catch(() => null)
-    if (answer?.ok) return readFileSync(order.configPath, 'utf8')
-  }
-  return null
-}
-
-const folder = mkdtempSync(join(tmpdir(), 'uus-upstream-'))
-const configText = await hostConfig(folder)
-rmSync(folder, { recursive: true })
+const configText = await hostConfig()
 const skip = configText === null ? 'no upstream of this host can be reached' : needs('apt-get', 'gpgv').skip
 
 test("this host's archives: adopted, published, and 20 packages downloaded byte for byte", {

@@ -90,6 +90,7 @@ async function startPeers(folder: string, server: WebServer, keyring: string) {
   try {
     const uus = (name: string, more: string) => startUus(folder, server, keyring, archives, { name, more })
     started.push(stack.use(await uus('uus', '')))
+    started.push(stack.use(await uus('uus, access log', 'access-log: access.log\n')))
     started.push(stack.use(await startNginx(folder, server, true)))
     started.push(stack.use(await startNginx(folder, server, false)))
     started.push(stack.use(await startAptCacherNg(folder, server)))

@@ -2,12 +2,16 @@
 import type { z } from 'zod'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Sha256 } from '../lib/digest.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Turns } from '../lib/turns.ts'
+import type { CacheReport } from '../pool/report.ts'
+import type { AuditLog } from '../repo/audit/log.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
+import type { PoolFile } from '../store/pool-files.ts'
 import type { Importer } from '../sync/slave/importer.ts'
 import type { Adopter } from '../sync/upstream/adopt.ts'
 import type { Gatherer } from '../sync/upstream/gather.ts'
@@ -25,6 +29,7 @@ export interface JobsContext {
   readonly config: Config
   readonly repo: Repo
   readonly adopter: Adopter
+  readonly auditLog: AuditLog
   /** Of a slave. */
   readonly importer: Importer | null
 }
@@ -44,18 +49,30 @@ export interface JobsPort {
   run<I, O>(step: Step<I, O>, input: I, call: Call): Promise<O>
 }
 
+/** Package files, as far as actions need them. */
+export interface PackageFiles {
+  has(sha256: Sha256): Promise<boolean>
+  /** Has a file fetched from its archive, unless it is here; rejects if it cannot be had. `path` is below the archive. */
+  obtain(archive: string, path: string, file: PoolFile): Promise<void>
+  /** Keeps damaged bytes apart, for whoever wants to look at them, and serves them no more. */
+  quarantine(sha256: Sha256): Promise<void>
+}
+
 /** What there is in the process with the network: the server, or a command that runs alone. */
 export interface ServerContext {
   readonly config: Config
   readonly clock: Clock
   readonly jobs: JobsPort
   readonly gatherer: Gatherer
+  readonly packages: PackageFiles
   /** One update of a suite at a time, whoever asked for it. */
   readonly suiteTurns: Turns
   /** What is served at present. */
   published(): Published
   /** How clients reach this server. */
   baseUrl(): string
+  /** The numbers of the package cache; null where no server runs. */
+  cache(): CacheReport | null
 }
 
 export type Role = 'viewer' | 'approver' | 'admin'

@@ -2,17 +2,19 @@
 import { z } from 'zod'
 import { UusError } from '../lib/errors.ts'
 import { decide, type Subject, subjectsOfSource } from '../repo/decide.ts'
-import { evaluateApprovals } from '../repo/evaluate.ts'
+import { evaluate } from '../repo/evaluate.ts'
+import { companionsOf } from '../repo/families.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { obstacles } from '../repo/gates/gate.ts'
 import { type PendingItem, type PendingScope, pendingKey, pendingOf } from '../repo/pending.ts'
-import { promote as carryOut, planPromotion, scopeOf, unknownChannel } from '../repo/promote.ts'
+import { promote as carryOut, plainly, planPromotion } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
+import { scopeOf, scopeTo, unknownChannel } from '../repo/scope.ts'
 import { findSources, parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
 import type { Channel } from '../store/channels.ts'
 import type { DecisionSubject, DecisionVerb } from '../store/decisions.ts'
 import { type Outcome, step, stepAction } from './action.ts'
-import type { RefusedEntry } from './promote.ts'
+import { describeRegressions, type RefusedEntry } from './promote.ts'
 import { reason } from './shared.ts'
 
 const input = z.object({
@@ -62,7 +64,7 @@ function holdStep(verb: 'hold' | 'unhold') {
       decide(repo, changing, { channel, verb, reason: order.reason, actor: call.actor })
       if (verb === 'unhold') {
         await followChannels(repo, call.actor, call.emit)
-        await evaluateApprovals(repo, call.actor, call.emit)
+        await evaluate(repo, call.actor, call.emit)
       }
     }
     return {
@@ -141,14 +143,16 @@ function isSame(a: SourceSubject, b: SourceSubject): boolean {
 /** Approvals and declines bind a source version and the files it has now. */
 function verdictStep(verb: 'approve' | 'decline') {
   return step<Order, DecideResult>(verb, async ({ repo }, order, call) => {
-    const { target, feeding } = order.to === null ? scopeOf(repo, null) : verdictScope(repo, order.to, verb)
-    const scope = { store: repo.store, target, feeding }
+    const scope = order.to === null ? scopeOf(repo, null) : verdictScope(repo, order.to, verb)
+    const { target } = scope
     const selection = select(order.selectors.map(parseSelector), scope, {
       releases: order.releases,
       include: [],
       now: repo.clock.now(),
     })
-    const items = selection.items
+    // A decline bars what was named; an approval is for all that moves as one.
+    const companions = verb === 'approve' ? companionsOf(repo, scope, selection.items) : []
+    const items = [...selection.items, ...companions]
     const base = { channel: target.name, verb, items: items.map(describe) }
     if (items.length === 0) return { ...base, status: 'nothing', snapshot: null, waiting: [] }
     decide(repo, items.map(subjectOf), { channel: target, verb, reason: order.reason, actor: call.actor })
@@ -162,14 +166,8 @@ function verdictStep(verb: 'approve' | 'decline') {
 }
 
 /** Versions can be declined for a following channel as well. */
-function verdictScope(
-  repo: Repo,
-  name: string,
-  verb: 'approve' | 'decline',
-): { target: Channel; feeding: Channel } {
-  if (verb === 'approve') return scopeOf(repo, name)
-  const target = findChannel(repo, name)
-  return { target, feeding: repo.store.channels.get(target.parentId!) }
+function verdictScope(repo: Repo, name: string, verb: 'approve' | 'decline'): PendingScope {
+  return verb === 'approve' ? scopeOf(repo, name) : scopeTo(repo, findChannel(repo, name))
 }
 
 /** After an approval: what all gates let through enters at once. */
@@ -184,9 +182,10 @@ async function enterWhatMay(
   const approved = new Set(items.map(pendingKey))
   const fresh = pendingOf(scope, [...new Set(items.map((item) => item.source))])
   const plan = planPromotion(
+    repo,
     scope,
     fresh.filter((item) => approved.has(pendingKey(item))),
-    false,
+    plainly,
   )
   const snapshot = await carryOut(
     repo,
@@ -200,6 +199,8 @@ async function enterWhatMay(
     version: item.version,
     why: obstacles(item.verdicts).map((verdict) => verdict.sentence),
   }))
+  const why = [...plan.objections, ...describeRegressions(plan)]
+  if (why.length > 0) waiting.push(...plan.items.map(({ source, version }) => ({ source, version, why })))
   return { snapshot: snapshot?.id ?? null, waiting }
 }
 

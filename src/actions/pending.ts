@@ -1,8 +1,9 @@
 // `uus pending`: what waits for a gated channel. `uus explain`: every gate's verdict on it.
 import { z } from 'zod'
-import { obstacles, type Verdict } from '../repo/gates/gate.ts'
-import { listPending, type PendingItem } from '../repo/pending.ts'
-import { scopeOf } from '../repo/promote.ts'
+import { eligibleAt, obstacles, type Verdict } from '../repo/gates/gate.ts'
+import { explainInstallable, judgeAlone } from '../repo/judge-installable.ts'
+import { listPending, type PendingItem, ripeInstead } from '../repo/pending.ts'
+import { scopeOf } from '../repo/scope.ts'
 import { parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
 import { type Listing, listing, readStep, stepAction } from './action.ts'
 import { isoOrNull } from './shared.ts'
@@ -18,7 +19,12 @@ export interface PendingEntry {
   readonly suites: readonly string[]
   /** Since when the feeding channel has it. */
   readonly since: string | null
-  readonly state: 'ready' | 'blocked' | 'waiting'
+  /** needs: only people's approval; ignored: by a rule. */
+  readonly state: 'ready' | 'blocked' | 'waiting' | 'needs' | 'ignored'
+  /** When it gets through by itself, if it only waits. */
+  readonly eligibleAt: string | null
+  /** The feeding channel has a newer version by now. */
+  readonly isSuperseded: boolean
   readonly verdicts: readonly Verdict[]
   readonly packages: readonly string[]
 }
@@ -29,8 +35,6 @@ export interface PendingResult extends Listing<PendingEntry> {
 }
 
 export function describePending(item: PendingItem): PendingEntry {
-  const found = obstacles(item.verdicts)
-  const isOnlyWaiting = found.every((verdict) => verdict.state === 'waiting')
   return {
     source: item.source,
     kind: item.kind,
@@ -40,7 +44,9 @@ export function describePending(item: PendingItem): PendingEntry {
     archive: item.archive,
     suites: item.suites,
     since: isoOrNull(item.since),
-    state: found.length === 0 ? 'ready' : isOnlyWaiting ? 'waiting' : 'blocked',
+    state: stateOf(item),
+    eligibleAt: isoOrNull(eligibleAt(item.verdicts)),
+    isSuperseded: item.revision !== null,
     verdicts: item.verdicts,
     packages: [
       ...new Set(
@@ -50,18 +56,29 @@ export function describePending(item: PendingItem): PendingEntry {
   }
 }
 
+function stateOf({ verdicts, rule, approvers }: PendingItem): PendingEntry['state'] {
+  if (rule?.acts === true && rule.rule.action === 'ignore' && approvers.length === 0) return 'ignored'
+  const states = new Set(obstacles(verdicts).map((verdict) => verdict.state))
+  if (states.size === 0) return 'ready'
+  if (states.has('blocked') || states.has('cannot-tell')) return 'blocked'
+  return states.has('needs') ? 'needs' : 'waiting'
+}
+
 const pendingInput = z.object({
   channel: z.string().nullable().default(null),
   releases: z.array(z.string()).default([]),
 })
 
 const pendingStep = readStep<z.output<typeof pendingInput>, PendingResult>('pending', ({ repo }, order) => {
-  const { target, feeding } = scopeOf(repo, order.channel)
+  const scope = scopeOf(repo, order.channel)
   refuseUnknownReleases(repo.store, order.releases)
-  const items = listPending({ store: repo.store, target, feeding })
-    .filter((item) => order.releases.length === 0 || order.releases.includes(item.release))
-    .map(describePending)
-  return { ...listing(items), channel: target.name, from: feeding.name }
+  const present = listPending(scope).filter(
+    (item) => order.releases.length === 0 || order.releases.includes(item.release),
+  )
+  const items = [...present, ...ripeInstead(scope, present)]
+    .sort((a, b) => (a.source < b.source ? -1 : a.source > b.source ? 1 : 0))
+    .map((item) => describePending({ ...item, verdicts: [...item.verdicts, judgeAlone(repo, scope, item)] }))
+  return { ...listing(items), channel: scope.target.name, from: scope.feeding.name }
 })
 
 export const pending = stepAction(
@@ -76,14 +93,18 @@ const explainInput = z.object({
 })
 
 const explainStep = readStep<z.output<typeof explainInput>, PendingResult>('explain', ({ repo }, order) => {
-  const { target, feeding } = scopeOf(repo, order.to)
-  const selection = select(
-    order.selectors.map(parseSelector),
-    { store: repo.store, target, feeding },
-    { releases: order.releases, include: ['republished', 'downgrade', 'remove'], now: repo.clock.now() },
+  const scope = scopeOf(repo, order.to)
+  const selection = select(order.selectors.map(parseSelector), scope, {
+    releases: order.releases,
+    include: ['republished', 'downgrade', 'remove'],
+    now: repo.clock.now(),
+  })
+  const chosen = [...selection.items, ...ripeInstead(scope, selection.items)]
+  const items = chosen.map((item) =>
+    describePending({ ...item, verdicts: [...item.verdicts, explainInstallable(repo, scope, item)] }),
   )
-  const items = selection.items.map(describePending)
-  return { items, status: items.length === 0 ? 'nothing' : 'done', channel: target.name, from: feeding.name }
+  const status = items.length === 0 ? 'nothing' : 'done'
+  return { items, status, channel: scope.target.name, from: scope.feeding.name }
 })
 
 export const explain = stepAction(

@@ -3,9 +3,11 @@ import { z } from 'zod'
 import { UusError } from '../lib/errors.ts'
 import { parseDuration } from '../lib/units.ts'
 import { followChannels } from '../repo/follow-channels.ts'
+import type { Uninstallable } from '../repo/installability.ts'
 import type { PendingScope } from '../repo/pending.ts'
-import { promote as carryOut, type PromotionPlan, planPromotion, scopeOf } from '../repo/promote.ts'
+import { promote as carryOut, type PromotionPlan, planPromotion } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
+import { scopeOf } from '../repo/scope.ts'
 import { parseSelector, type Selection, select } from '../repo/selectors.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
 import type { Placed } from '../store/views.ts'
@@ -20,6 +22,8 @@ const input = z
     /** A snapshot id of the feeding channel, or an age. */
     asOf: z.string().nullable().default(null),
     releases: z.array(z.string()).default([]),
+    /** Takes along what is needed so that nothing becomes uninstallable. */
+    withDeps: z.boolean().default(false),
     include: z.array(z.enum(['republished', 'downgrade', 'remove'])).default([]),
     dryRun: z.boolean().default(false),
     force: z.boolean().default(false),
@@ -35,6 +39,13 @@ export interface RefusedEntry {
   readonly why: readonly string[]
 }
 
+export interface RegressionEntry {
+  readonly package: string
+  readonly version: string
+  readonly architecture: string
+  readonly why: string
+}
+
 export interface PromoteResult extends Outcome {
   readonly channel: string
   readonly from: string
@@ -42,6 +53,12 @@ export interface PromoteResult extends Outcome {
   /** What was, or would be, promoted. */
   readonly items: readonly PendingEntry[]
   readonly refused: readonly RefusedEntry[]
+  /** Why so great a loss has to be forced. */
+  readonly objections: readonly string[]
+  /** What could be installed and could not be afterwards. */
+  readonly regressions: readonly RegressionEntry[]
+  /** Further sources, none of which can be left out, with which nothing would break; null if there are none. */
+  readonly mending: readonly string[] | null
   /** Binary packages in and out, `suite component: name version architecture`. */
   readonly entered: readonly string[]
   readonly left: readonly string[]
@@ -51,21 +68,20 @@ export interface PromoteResult extends Outcome {
 export const promoteStep = step<z.output<typeof input>, PromoteResult>(
   'promote',
   async ({ repo }, order, call) => {
-    const { target, feeding } = scopeOf(repo, order.to)
-    const asOf = order.asOf === null ? null : snapshotAsOf(repo, feeding, order.asOf)
-    const scope: PendingScope = {
-      store: repo.store,
-      target,
-      feeding,
-      ...(asOf === null ? {} : { revision: asOf.revision }),
-    }
+    const present = scopeOf(repo, order.to, call.actor.name)
+    const asOf = order.asOf === null ? null : snapshotAsOf(repo, present.feeding, order.asOf)
+    const scope: PendingScope = asOf === null ? present : { ...present, revision: asOf.revision }
     const selection = select(order.selectors.map(parseSelector), scope, {
       releases: order.releases,
       include: order.include,
       now: repo.clock.now(),
+      takesRipe: !order.force,
     })
-    const plan = planPromotion(scope, selection.items, order.force)
-    const status = statusOf(selection, plan)
+    const plan = planPromotion(repo, scope, selection.items, {
+      isForced: order.force,
+      withDeps: order.withDeps,
+    })
+    const status = statusOf(selection, plan, order.force)
     const snapshot =
       order.dryRun || status !== 'done'
         ? null
@@ -92,11 +108,13 @@ export const promote = stepAction(
 )
 
 /** A refusal of what was named stops everything; of what a group brought along, only that. */
-function statusOf(selection: Selection, plan: PromotionPlan): Status {
+function statusOf(selection: Selection, plan: PromotionPlan, isForced: boolean): Status {
   if (selection.unasked.length > 0) return 'refused'
   if (selection.items.length === 0) return 'nothing'
   const isNamedRefused = plan.refused.some(({ item }) => selection.named.has(item))
-  return isNamedRefused || plan.items.length === 0 ? 'refused' : 'done'
+  if ((plan.objections.length > 0 || plan.regressions.length > 0) && !isForced) return 'refused'
+  const isCompanionRefused = plan.refused.some(({ item }) => plan.companions.includes(item))
+  return isNamedRefused || isCompanionRefused || plan.items.length === 0 ? 'refused' : 'done'
 }
 
 /** A snapshot by id, or the newest that is at least so old. */
@@ -115,6 +133,19 @@ function snapshotAsOf(repo: Repo, channel: Channel, asOf: string): Snapshot {
       : `Channel ${channel.name} has no snapshot that is ${asOf} old`,
     { hint: `"uus snapshot list ${channel.name}" lists them` },
   )
+}
+
+function describeRegression(one: Uninstallable): RegressionEntry {
+  const { name, version, architecture, sentence } = one
+  return { package: name, version, architecture, why: sentence }
+}
+
+/** In words: what would break, and what would help. */
+export function describeRegressions({ regressions, mending }: PromotionPlan): string[] {
+  const told = regressions.slice(0, 5).map((one) => `Cannot be installed then: ${one.sentence}`)
+  if (regressions.length > told.length) told.push(`And ${regressions.length - told.length} more packages`)
+  const names = mending?.map((item) => item.source).join(', ') ?? ''
+  return names === '' ? told : [...told, `Would enter together with ${names}`]
 }
 
 function describeRefusals(plan: PromotionPlan): RefusedEntry[] {
@@ -147,6 +178,9 @@ function describePlan(
     status,
     channel: plan.scope.target.name,
     from: plan.scope.feeding.name,
+    objections: plan.objections,
+    regressions: plan.regressions.map(describeRegression),
+    mending: plan.mending?.map((item) => `${item.source}=${item.version}`) ?? null,
     items: status === 'done' ? plan.items.map(describePending) : [],
     entered: status === 'done' ? plan.enter.map(describe).sort() : [],
     left: status === 'done' ? plan.leave.map(describe).sort() : [],

@@ -2,12 +2,26 @@
 import type { Action, Outcome, Step } from './action.ts'
 import { archiveDrop, archiveList } from './archives.ts'
 import { audit } from './audit.ts'
+import { backup } from './backup.ts'
+import { channelCheck } from './channel-check.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
 import { conf, pins, sources } from './client-files.ts'
 import { approve, decline, hold, unhold } from './decide.ts'
-import { keyExport, keyList } from './keys.ts'
+import {
+  checkDatabaseStep,
+  checkGeneratedStep,
+  findPlacesStep,
+  fsck,
+  settleSuspectsStep,
+  verifyPackagesStep,
+} from './fsck.ts'
+import { gc } from './gc.ts'
+import { keyDrop, keyExport, keyList, keyRotate } from './keys.ts'
 import { explain, pending } from './pending.ts'
 import { promote } from './promote.ts'
+import { remove } from './remove.ts'
+import { resetDatesAction } from './reset-dates.ts'
+import { rulesTest } from './rules.ts'
 import { signSnapshotStep } from './snapshot-envelopes.ts'
 import {
   rollbackStep,
@@ -18,7 +32,7 @@ import {
   snapshotShow,
   snapshotUnkeep,
 } from './snapshots.ts'
-import { status } from './status.ts'
+import { status, statusStep } from './status.ts'
 import {
   adoptStep,
   examineStep,
@@ -39,6 +53,8 @@ const all = [
   archiveDrop,
   archiveList,
   audit,
+  backup,
+  channelCheck,
   channelDiff,
   channelList,
   channelSeed,
@@ -46,12 +62,19 @@ const all = [
   conf,
   decline,
   explain,
+  fsck,
+  gc,
   hold,
+  keyDrop,
   keyExport,
   keyList,
+  keyRotate,
   pending,
   pins,
   promote,
+  remove,
+  rulesTest,
+  resetDatesAction,
   snapshotDiff,
   snapshotKeep,
   snapshotList,
@@ -68,14 +91,20 @@ export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => 
 
 const innerSteps = [
   adoptStep,
+  checkDatabaseStep,
+  checkGeneratedStep,
   examineStep,
   failureStep,
+  findPlacesStep,
   makeContentsStep,
   publishContentsStep,
   rollbackStep,
   settleStep,
+  settleSuspectsStep,
   signSnapshotStep,
   upkeepStep,
+  verifyPackagesStep,
+  statusStep,
 ] as unknown as readonly AnyStep[]
 
 export const steps: ReadonlyMap<string, AnyStep> = new Map(

@@ -1,14 +1,16 @@
-// What the server does by itself: updates when archives are due, and keeping alarms true in between.
+// What the server does by itself: updates when archives are due, keeping alarms true in between, and collection.
 import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Log } from '../lib/log.ts'
 import type { Call, ServerContext } from './action.ts'
+import { gcStep } from './gc.ts'
 import { update, upkeepStep } from './update.ts'
 
 const system = { name: 'uus', via: 'schedule' } as const
 /** How often it looks whether something is due. */
 const tickMs = 15_000
 const upkeepEveryMs = 300_000
+const collectEveryMs = 24 * 3_600_000
 
 export class Scheduler implements AsyncDisposable {
   readonly #context: ServerContext
@@ -20,6 +22,7 @@ export class Scheduler implements AsyncDisposable {
   /** Archives whose update is under way: a slow one is not asked again, and keeps no other back. */
   readonly #underWay = new Set<string>()
   #upkeepAt = 0
+  #collectAt: number
 
   /** `checkedAt`: when an archive was last known to be up to date; null if it is not. */
   constructor(context: ServerContext, emit: Emit, log: Log, checkedAt: (archive: string) => number | null) {
@@ -30,6 +33,8 @@ export class Scheduler implements AsyncDisposable {
       if (at !== null) this.#triedAt.set(name, at)
     }
     this.#call = { actor: system, emit }
+    // Not at the start, when everybody waits for updates.
+    this.#collectAt = context.clock.now() - collectEveryMs + 3_600_000
   }
 
   /** Resolves when what is due at the start has been tried; goes on until disposed. */
@@ -61,9 +66,16 @@ export class Scheduler implements AsyncDisposable {
         return isDue && !this.#underWay.has(name)
       })
       .map(({ name }) => this.#guarded(() => this.#update(name)))
-    if (now - this.#upkeepAt < upkeepEveryMs) return begun
-    this.#upkeepAt = now
-    return [...begun, this.#guarded(() => this.#context.jobs.run(upkeepStep, {}, this.#call))]
+    const { jobs } = this.#context
+    if (now - this.#upkeepAt >= upkeepEveryMs) {
+      this.#upkeepAt = now
+      begun.push(this.#guarded(() => jobs.run(upkeepStep, {}, this.#call)))
+    }
+    if (now - this.#collectAt >= collectEveryMs) {
+      this.#collectAt = now
+      begun.push(this.#guarded(() => jobs.run(gcStep, { dryRun: false }, this.#call)))
+    }
+    return begun
   }
 
   async #guarded(act: () => Promise<unknown>): Promise<void> {

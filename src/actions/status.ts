@@ -2,9 +2,10 @@
 import { statfs } from 'node:fs/promises'
 import { z } from 'zod'
 import { formatIso } from '../lib/units.ts'
+import type { CacheReport } from '../pool/report.ts'
 import { refreshAlarms } from '../repo/alarms.ts'
 import { frozenIndexes } from '../repo/drop.ts'
-import { type Outcome, step, stepAction } from './action.ts'
+import { action, type Outcome, step } from './action.ts'
 import { type ArchiveSuiteEntry, describeSuite } from './archives.ts'
 import { type ChannelEntry, describeChannel } from './channels.ts'
 import { maxAgeOf } from './update.ts'
@@ -21,13 +22,16 @@ export interface StatusResult extends Outcome {
   readonly diskFreeBytes: number
   readonly channels: readonly ChannelEntry[]
   readonly archives: readonly ArchiveSuiteEntry[]
+  /** Since the server started; null where none runs. */
+  readonly cache: Omit<CacheReport, 'alarms'> | null
   readonly alarms: readonly AlarmEntry[]
 }
 
 const nothing = z.object({})
 type Nothing = z.output<typeof nothing>
 
-export const statusStep = step<Nothing, StatusResult>('status', async (context) => {
+/** What the catalogue knows; the package cache is the server's. */
+export const statusStep = step<Nothing, Omit<StatusResult, 'cache'>>('status', async (context) => {
   const { repo, config } = context
   refreshAlarms(repo, maxAgeOf(context))
   const { store } = repo
@@ -54,7 +58,16 @@ export const statusStep = step<Nothing, StatusResult>('status', async (context) 
   }
 })
 
-export const status = stepAction(
-  { verb: 'status', role: 'viewer', input: nothing as z.ZodType<Nothing> },
-  statusStep,
-)
+export const status = action<Nothing, StatusResult>({
+  verb: 'status',
+  role: 'viewer',
+  input: nothing as z.ZodType<Nothing>,
+  async run(context, input, call) {
+    const known = await context.jobs.run(statusStep, input, call)
+    const report = context.cache()
+    if (report === null) return { ...known, cache: null }
+    const { alarms, ...cache } = report
+    const mine = alarms.map((alarm) => ({ ...alarm, since: formatIso(alarm.since) }))
+    return { ...known, alarms: [...known.alarms, ...mine], cache }
+  },
+})

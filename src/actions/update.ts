@@ -5,7 +5,7 @@ import { type ErrorValue, UusError } from '../lib/errors.ts'
 import { refreshAlarms } from '../repo/alarms.ts'
 import { republishStale } from '../repo/configure.ts'
 import { type MadeContents, makeDueContents, publishContents } from '../repo/contents.ts'
-import { evaluateApprovals } from '../repo/evaluate.ts'
+import { evaluate } from '../repo/evaluate.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { renewEnvelopes } from '../repo/renew.ts'
 import type { Suite } from '../store/archives.ts'
@@ -58,7 +58,7 @@ export const settleStep = step<SettleInput, void>('settle', async (context, { un
     })
   }
   await followChannels(context.repo, call.actor, call.emit)
-  await evaluateApprovals(context.repo, call.actor, call.emit)
+  await evaluate(context.repo, call.actor, call.emit)
   await followChannels(context.repo, call.actor, call.emit)
   await upkeep(context, call)
 })
@@ -69,10 +69,31 @@ export const upkeepStep = step<Record<string, never>, void>('upkeep', (context, 
 )
 
 async function upkeep(context: JobsContext, call: Call): Promise<void> {
-  await republishStale(context.repo, call.actor, call.emit)
-  await renewEnvelopes(context.repo)
-  for (const finding of refreshAlarms(context.repo, maxAgeOf(context)))
+  const { repo, config } = context
+  const troubles: UusError[] = []
+  const tried = async (work: Promise<unknown>) => {
+    try {
+      await work
+    } catch (error) {
+      troubles.push(UusError.from(error))
+    }
+  }
+  await tried(republishStale(repo, call.actor, call.emit))
+  await tried(evaluate(repo, call.actor, call.emit))
+  await tried(renewEnvelopes(repo))
+  await tried(signAuditLog(context, call))
+  for (const finding of refreshAlarms(repo, maxAgeOf({ config }), troubles))
     call.emit({ type: 'alarm', ...finding })
+}
+
+/** A lost key keeps nothing else from being done; there is an alarm when it lasts. */
+async function signAuditLog({ auditLog }: JobsContext, call: Call): Promise<void> {
+  try {
+    await auditLog.checkpoint()
+  } catch (error) {
+    if (!(error instanceof UusError) || error.code !== 'SIGNING_KEY_MISSING') throw error
+    call.emit({ type: 'note', message: `${error.message}. ${error.hint}` })
+  }
 }
 
 /** Suites that are made to move: their newest Release should not be old. */

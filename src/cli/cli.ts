@@ -1,10 +1,22 @@
 // The command line: every verb with its flags, help and examples. Knows no domain, only actions and how they look.
+import { resolve } from 'node:path'
 import yargs, { type Argv } from 'yargs'
 import { configPath } from '../actions/init.ts'
 import { UusError } from '../lib/errors.ts'
 import type { LogFormat } from '../lib/log.ts'
-import { type ActionCommand, groups, topCommands, type Values } from './commands.ts'
-import { type CallAction, type CommonFlags, printError, runAction, type Terminal } from './run.ts'
+import { type AuditFlags, addAudit, type VerifyFlags } from './audit.ts'
+import type { ActionCommand, Values } from './command.ts'
+import { groups } from './command-groups.ts'
+import { topCommands } from './commands.ts'
+import { renderResetDates } from './render-upkeep.ts'
+import {
+  type CallAction,
+  type CommonFlags,
+  printError,
+  type Render,
+  runAction,
+  type Terminal,
+} from './run.ts'
 import type { InitFlags, ServeFlags } from './serve.ts'
 
 /** The commands that need more than an action call. */
@@ -12,6 +24,10 @@ export interface Programs {
   readonly callAction: CallAction
   init(flags: InitFlags): Promise<number>
   serve(flags: ServeFlags): Promise<number>
+  doctor(flags: CommonFlags): Promise<number>
+  restore(flags: CommonFlags, file: string): Promise<number>
+  audit(flags: AuditFlags): Promise<number>
+  verifyAudit(flags: VerifyFlags): Promise<number>
 }
 
 /** Parses and runs; resolves with the exit code of DESIGN's table. */
@@ -80,7 +96,48 @@ export async function runCli(
     (flags) => (run = () => programs.serve(flags)),
     commonFlags,
   )
+  cli = cli
+    .command(
+      'doctor',
+      'What is wrong with this installation, and how to mend it',
+      (command) =>
+        command
+          .option('reset-date', {
+            type: 'boolean',
+            default: false,
+            describe: 'Publish with present dates again, after the clock was wrong; needs --reason',
+          })
+          .option('reason', { type: 'string', requiresArg: true, describe: 'Why; kept in the audit log' }),
+      (values: Values) => {
+        const flags = commonFlags(values)
+        run = () =>
+          values.resetDate === true
+            ? runAction(
+                terminal,
+                flags,
+                programs.callAction,
+                'reset dates',
+                () => ({ reason: values.reason ?? '' }),
+                renderResetDates as Render,
+              )
+            : programs.doctor(flags)
+      },
+    )
+    .command(
+      'restore <file>',
+      'Fill an empty data directory from a backup; no server may run',
+      (command) => command.positional('file', { type: 'string' }),
+      (values: Values) => {
+        run = () => programs.restore(commonFlags(values), resolve(String(values.file)))
+      },
+    )
   for (const spec of topCommands) cli = addAction(cli, spec)
+  cli = addAudit(
+    cli,
+    (flags) => (run = () => programs.audit(flags)),
+    (flags) => (run = () => programs.verifyAudit(flags)),
+    commonFlags,
+  )
   for (const [name, group] of Object.entries(groups)) {
     cli = cli.command(name, group.describe, (command) =>
       group.commands.reduce(addAction, command).demandCommand(1, `Which ${name} command?`),
@@ -97,7 +154,10 @@ export async function runCli(
 
 function isCommand(word: string | undefined): boolean {
   const names = topCommands.map(({ command }) => command.split(' ')[0])
-  return word !== undefined && ['init', 'serve', ...Object.keys(groups), ...names].includes(word)
+  return (
+    word !== undefined &&
+    ['init', 'serve', 'doctor', 'restore', 'audit', ...Object.keys(groups), ...names].includes(word)
+  )
 }
 
 function addInit(cli: Argv, set: (flags: InitFlags) => void, common: (values: Values) => CommonFlags): Argv {

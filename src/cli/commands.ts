@@ -1,45 +1,10 @@
-// Every command that is an action call: its flags, help and examples, what it asks for, how the answer looks.
-import type { Argv } from 'yargs'
-import type { Config } from '../config/config.ts'
+// The commands without a group that are one action call: flags, help and examples, what is asked, how the answer looks.
+import { resolve } from 'node:path'
+import { type ActionCommand, list, text, withReason, withRelease, withTo } from './command.ts'
 import * as render from './render.ts'
+import * as decisions from './render-decisions.ts'
+import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
-
-export type Values = Record<string, unknown>
-
-/** A command that is one action call. */
-export interface ActionCommand {
-  readonly command: string
-  readonly describe: string
-  readonly verb: string
-  readonly examples?: readonly [example: string, what: string][]
-  readonly options?: (command: Argv) => Argv
-  readonly input: (values: Values, config: Config) => unknown
-  readonly render: Render
-}
-
-const text = (value: unknown) => (value === undefined ? null : String(value))
-const list = (value: unknown) => (value === undefined ? [] : [value].flat().map(String))
-
-const items =
-  (renderItems: (items: never, out: never) => void): Render =>
-  (result: { items: never }, out) =>
-    renderItems(result.items, out as never)
-
-const withRelease = (command: Argv) =>
-  command.option('release', {
-    type: 'string',
-    array: true,
-    requiresArg: true,
-    describe: 'Only this release; may be repeated',
-  })
-const withReason = (command: Argv) =>
-  command.option('reason', { type: 'string', requiresArg: true, describe: 'Why; kept in the audit log' })
-const withTo = (command: Argv) =>
-  command.option('to', {
-    type: 'string',
-    requiresArg: true,
-    describe: 'The gated channel (default: approved)',
-  })
 
 const decision = (verb: string, describe: string, examples: ActionCommand['examples']): ActionCommand => ({
   command: `${verb} <selector...>`,
@@ -53,7 +18,7 @@ const decision = (verb: string, describe: string, examples: ActionCommand['examp
     releases: list(values.release),
     reason: text(values.reason),
   }),
-  render: render.renderDecide as Render,
+  render: decisions.renderDecide as Render,
 })
 
 export const topCommands: readonly ActionCommand[] = [
@@ -98,7 +63,7 @@ export const topCommands: readonly ActionCommand[] = [
     examples: [['uus pending', 'what waits for approved']],
     options: withRelease,
     input: (values) => ({ channel: text(values.channel), releases: list(values.release) }),
-    render: render.renderPending as Render,
+    render: decisions.renderPending as Render,
   },
   {
     command: 'promote <selector...>',
@@ -124,6 +89,11 @@ export const topCommands: readonly ActionCommand[] = [
               array: true,
               describe: 'Kinds that groups take only when asked',
             })
+            .option('with-deps', {
+              type: 'boolean',
+              default: false,
+              describe: 'Take along what is needed so that nothing becomes uninstallable',
+            })
             .option('dry-run', {
               type: 'boolean',
               default: false,
@@ -142,11 +112,12 @@ export const topCommands: readonly ActionCommand[] = [
       asOf: text(values.asOf),
       releases: list(values.release),
       include: list(values.include),
+      withDeps: values.withDeps,
       dryRun: values.dryRun,
       force: values.force,
       reason: text(values.reason),
     }),
-    render: render.renderPromote as Render,
+    render: decisions.renderPromote as Render,
   },
   {
     command: 'explain <selector...>',
@@ -158,7 +129,7 @@ export const topCommands: readonly ActionCommand[] = [
       to: text(values.to),
       releases: list(values.release),
     }),
-    render: render.renderExplain as Render,
+    render: decisions.renderExplain as Render,
   },
   decision('approve', 'Record an approval; what all gates let through enters at once', [
     ['uus approve bash', ''],
@@ -202,181 +173,75 @@ export const topCommands: readonly ActionCommand[] = [
     render: render.renderText as Render,
   },
   {
-    command: 'audit',
-    describe: 'What was done, by whom, when and why',
-    verb: 'audit',
-    examples: [['uus audit --since 2026-11-01 --limit 20', '']],
+    command: 'remove <selector...>',
+    describe: 'Take source versions out of a channel, and bar them from it',
+    verb: 'remove',
+    examples: [
+      ['uus remove xz-utils=5.6.1-1 --channel testing --reason "backdoor"', ''],
+      [
+        'uus remove xz-utils=5.6.1-1 --channel approved --block --reason "backdoor"',
+        'a recall: nobody gets the files any more, from snapshots neither',
+      ],
+    ],
     options: (command) =>
-      command
-        .option('since', { type: 'string', requiresArg: true, describe: 'ISO 8601 date or time' })
-        .option('until', { type: 'string', requiresArg: true, describe: 'ISO 8601 date or time' })
-        .option('limit', { type: 'string', requiresArg: true, describe: 'Only the newest so many' }),
+      withReason(withRelease(command))
+        .demandOption('reason')
+        .option('channel', { type: 'string', requiresArg: true, demandOption: true, describe: 'From where' })
+        .option('block', {
+          type: 'boolean',
+          default: false,
+          describe: 'Serve the files no more at all, in retained snapshots neither',
+        })
+        .option('dry-run', { type: 'boolean', default: false, describe: 'Show what would go, do nothing' })
+        .option('force', {
+          type: 'boolean',
+          default: false,
+          describe: 'Even if much goes, or something that systems need',
+        }),
     input: (values) => ({
-      since: text(values.since),
-      until: text(values.until),
-      limit: values.limit === undefined ? null : Number(values.limit),
+      selectors: list(values.selector),
+      channel: values.channel,
+      releases: list(values.release),
+      block: values.block,
+      force: values.force,
+      dryRun: values.dryRun,
+      reason: values.reason,
     }),
-    render: items(render.renderAudit as never),
+    render: render.renderRemove as Render,
+  },
+  {
+    command: 'gc',
+    describe: 'Collect the files of snapshots that nobody needs any more (the server does it daily)',
+    verb: 'gc',
+    options: (command) =>
+      command.option('dry-run', {
+        type: 'boolean',
+        default: false,
+        describe: 'Only tell which snapshots would go',
+      }),
+    input: (values) => ({ dryRun: values.dryRun }),
+    render: upkeep.renderGc as Render,
+  },
+  {
+    command: 'fsck',
+    describe: 'Prove that everything kept and published is what it should be',
+    verb: 'fsck',
+    options: (command) =>
+      command.option('repair', {
+        type: 'boolean',
+        default: false,
+        describe: 'Make damaged indexes again, fetch damaged package files anew',
+      }),
+    input: (values) => ({ repair: values.repair }),
+    render: upkeep.renderFsck as Render,
+  },
+  {
+    command: 'backup <file>',
+    describe:
+      'Write one file with all that cannot be made again: catalogue, keys, configuration, local packages',
+    verb: 'backup',
+    examples: [['uus backup /var/backups/uus.tar', 'it has the private keys in it: keep it safe']],
+    input: (values) => ({ file: resolve(String(values.file)) }),
+    render: upkeep.renderBackup as Render,
   },
 ]
-
-export const groups: Record<string, { describe: string; commands: readonly ActionCommand[] }> = {
-  channel: {
-    describe: 'Channels: list, show, diff, seed',
-    commands: [
-      {
-        command: 'list',
-        describe: 'All channels',
-        verb: 'channel list',
-        input: () => ({}),
-        render: items(render.renderChannels as never),
-      },
-      {
-        command: 'show <channel>',
-        describe: 'What a channel shows, and what is on hold',
-        verb: 'channel show',
-        input: (values) => ({ channel: values.channel }),
-        render: render.renderChannel as Render,
-      },
-      {
-        command: 'diff <from> <to>',
-        describe: 'What is different in the second channel',
-        verb: 'channel diff',
-        examples: [['uus channel diff approved testing', '']],
-        input: (values) => ({ from: values.from, to: values.to }),
-        render: render.renderDiff as Render,
-      },
-      {
-        command: 'seed <channel>',
-        describe: 'Fill indexes that are new to a gated channel with the present state',
-        verb: 'channel seed',
-        examples: [
-          ['uus channel seed approved --archive vendor --reason "trusted as it is"', ''],
-          ['uus channel seed approved --empty', 'everything then waits for promotion'],
-        ],
-        options: (command) =>
-          withReason(
-            command
-              .option('archive', { type: 'string', requiresArg: true, describe: 'Only this archive' })
-              .option('suite', { type: 'string', requiresArg: true, describe: 'Only this suite' })
-              .option('empty', {
-                type: 'boolean',
-                default: false,
-                describe: 'Show the indexes, with nothing in them',
-              }),
-          ),
-        input: (values) => ({
-          channel: values.channel,
-          archive: text(values.archive),
-          suite: text(values.suite),
-          empty: values.empty,
-          reason: text(values.reason),
-        }),
-        render: render.renderSeed as Render,
-      },
-    ],
-  },
-  snapshot: {
-    describe: 'Snapshots: list, show, diff, keep, unkeep, rollback',
-    commands: [
-      {
-        command: 'list [channel]',
-        describe: 'Snapshots, newest first',
-        verb: 'snapshot list',
-        input: (values) => ({ channel: text(values.channel) }),
-        render: items(render.renderSnapshots as never),
-      },
-      {
-        command: 'show <channel> <id>',
-        describe: 'What a snapshot changed',
-        verb: 'snapshot show',
-        input: (values) => ({ channel: values.channel, id: values.id }),
-        render: render.renderSnapshot as Render,
-      },
-      {
-        command: 'diff <channel> <from> [to]',
-        describe: 'Compare two snapshots of a channel, or one with the present',
-        verb: 'snapshot diff',
-        input: (values) => ({ channel: values.channel, from: values.from, to: text(values.to) }),
-        render: render.renderDiff as Render,
-      },
-      {
-        command: 'keep <channel> <id>',
-        describe: 'Pin a snapshot: its files are never collected',
-        verb: 'snapshot keep',
-        examples: [['uus snapshot keep approved 20261123T170547Z --reason "audited"', '']],
-        options: withReason,
-        input: (values) => ({ channel: values.channel, id: values.id, reason: text(values.reason) }),
-        render: render.renderKeep as Render,
-      },
-      {
-        command: 'unkeep <channel> <id>',
-        describe: 'Unpin a snapshot',
-        verb: 'snapshot unkeep',
-        options: withReason,
-        input: (values) => ({ channel: values.channel, id: values.id, reason: text(values.reason) }),
-        render: render.renderKeep as Render,
-      },
-      {
-        command: 'rollback <channel> <id>',
-        describe: 'Go back to an old content, and hold what it takes out',
-        verb: 'snapshot rollback',
-        examples: [
-          ['uus snapshot rollback approved 20261123T170547Z --reason "new openssl breaks mail"', ''],
-        ],
-        options: (command) =>
-          withReason(command).demandOption('reason').option('force', {
-            type: 'boolean',
-            default: false,
-            describe: 'Even if files of it cannot be had any more',
-          }),
-        input: (values) => ({
-          channel: values.channel,
-          id: values.id,
-          reason: values.reason,
-          force: values.force,
-        }),
-        render: render.renderRollback as Render,
-      },
-    ],
-  },
-  archive: {
-    describe: 'Archives: list, drop',
-    commands: [
-      {
-        command: 'list',
-        describe: 'All archives and their suites',
-        verb: 'archive list',
-        input: () => ({}),
-        render: items(render.renderArchives as never),
-      },
-      {
-        command: 'drop <archive>',
-        describe: 'Stop serving what left the configuration or vanished upstream',
-        verb: 'archive drop',
-        options: (command) => withReason(command).demandOption('reason'),
-        input: (values) => ({ archive: values.archive, reason: values.reason }),
-        render: render.renderDrop as Render,
-      },
-    ],
-  },
-  key: {
-    describe: 'Signing keys: list, export',
-    commands: [
-      {
-        command: 'list',
-        describe: 'The keys of all channels',
-        verb: 'key list',
-        input: () => ({}),
-        render: items(render.renderKeys as never),
-      },
-      {
-        command: 'export <channel>',
-        describe: "A channel's public keys, armored",
-        verb: 'key export',
-        input: (values) => ({ channel: values.channel }),
-        render: render.renderText as Render,
-      },
-    ],
-  },
-}

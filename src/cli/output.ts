@@ -52,10 +52,13 @@ export class Output {
 
   /** Aligned columns under their heads. Nothing at all for no rows. */
   table(heads: readonly string[], rows: readonly (readonly string[])[]): void {
-    if (rows.length === 0) return
-    const widths = heads.map((head, column) =>
-      Math.max(head.length, ...rows.map((row) => visibleLength(row[column] ?? ''))),
-    )
+    this.growingTable(heads)(rows)
+  }
+
+  /** Takes a table's rows by and by; columns grow as they must. */
+  growingTable(heads: readonly string[]): (rows: readonly (readonly string[])[]) => void {
+    const widths = heads.map((head) => head.length)
+    let hasHeads = false
     const render = (cells: readonly string[]) =>
       cells
         .map((cell, column) =>
@@ -63,8 +66,15 @@ export class Output {
         )
         .join('  ')
         .trimEnd()
-    this.line(this.dim(render(heads.map((head) => head.toUpperCase()))))
-    for (const row of rows) this.line(render(row))
+    return (rows) => {
+      if (rows.length === 0) return
+      for (const row of rows)
+        for (const [column, cell] of row.entries())
+          widths[column] = Math.max(widths[column] ?? 0, visibleLength(cell))
+      if (!hasHeads) this.line(this.dim(render(heads.map((head) => head.toUpperCase()))))
+      hasHeads = true
+      for (const row of rows) this.line(render(row))
+    }
   }
 }
 

@@ -1,6 +1,5 @@
 // How each action's result looks to a person.
 import type { ArchiveSuiteEntry, DropResult } from '../actions/archives.ts'
-import type { AuditItem } from '../actions/audit.ts'
 import type {
   ChannelDetails,
   ChannelEntry,
@@ -9,10 +8,8 @@ import type {
   SourceDifference,
 } from '../actions/channels.ts'
 import type { SourcesResult } from '../actions/client-files.ts'
-import type { DecideResult } from '../actions/decide.ts'
-import type { KeyEntry, KeyExport } from '../actions/keys.ts'
-import type { PendingEntry, PendingResult } from '../actions/pending.ts'
-import type { PromoteResult } from '../actions/promote.ts'
+import type { KeyExport } from '../actions/keys.ts'
+import type { RemoveResult } from '../actions/remove.ts'
 import type {
   KeepResult,
   RollbackResult,
@@ -43,8 +40,32 @@ export function renderStatus(result: StatusResult, out: Output): void {
   renderArchives(result.archives, out)
   out.line()
   out.line(`${result.dataFolder}: ${formatSize(result.diskFreeBytes)} free`)
+  if (result.cache !== null) renderCache(result.cache, out)
   out.line()
   renderAlarms(result.alarms, out)
+}
+
+function renderCache(cache: NonNullable<StatusResult['cache']>, out: Output): void {
+  const { usedBytes, maxBytes, files, evictedBytes } = cache
+  const size = usedBytes === null ? 'being looked through' : `${formatSize(usedBytes)}, ${files} files`
+  const limit = maxBytes === null ? '' : ` of ${formatSize(maxBytes)}`
+  const evicted = evictedBytes === 0 ? '' : `, ${formatSize(evictedBytes)} made room`
+  out.line(`Package cache: ${size}${limit}${evicted}`)
+  if (cache.restingHosts.length > 0) out.line(`Left alone for now: ${cache.restingHosts.join(', ')}`)
+  const sum = (archive: string, pick: (one: (typeof cache.channels)[number]) => number) =>
+    cache.channels.filter((one) => one.archive === archive).reduce((total, one) => total + pick(one), 0)
+  out.table(
+    ['archive', 'hits', 'misses', 'fetched', 'sent', 'saved', 'in flight'],
+    cache.archives.map(({ archive, fetchedBytes, savedBytes, inFlight }) => [
+      archive,
+      String(sum(archive, (one) => one.hits + one.joined)),
+      String(sum(archive, (one) => one.misses)),
+      formatSize(fetchedBytes),
+      formatSize(sum(archive, (one) => one.packageBytes + one.indexBytes)),
+      formatSize(savedBytes),
+      String(inFlight),
+    ]),
+  )
 }
 
 function renderAlarms(alarms: readonly AlarmEntry[], out: Output): void {
@@ -150,99 +171,20 @@ export function renderSeed(result: SeedResult, out: Output): void {
   else out.line(`${result.channel} is seeded: ${result.entered} packages, snapshot ${result.snapshot}.`)
 }
 
-export function renderPending(result: PendingResult, out: Output): void {
-  if (result.items.length === 0) {
-    out.line(`Nothing waits between ${result.from} and ${result.channel}.`)
-    return
-  }
-  out.table(
-    ['source', 'kind', 'from', 'to', 'suites', 'waits', 'state'],
-    result.items.map((item) => [
-      out.bold(item.source),
-      item.kind,
-      item.from ?? '-',
-      item.kind === 'remove' ? '-' : item.to,
-      item.suites.join(' '),
-      out.ago(item.since),
-      describeState(item, out),
-    ]),
-  )
-  out.line()
-  out.line(`${result.items.length} waiting between ${result.from} and ${result.channel}.`)
-}
-
-function describeState(item: PendingEntry, out: Output): string {
-  if (item.state === 'ready') return out.style('green', 'ready')
-  const why = item.verdicts.find((verdict) => verdict.state !== 'pass')
-  return `${out.style('yellow', item.state)} ${out.dim(why?.gate ?? '')}`
-}
-
-export function renderExplain(result: PendingResult, out: Output): void {
-  if (result.items.length === 0)
-    out.line(`Nothing of that waits between ${result.from} and ${result.channel}.`)
-  for (const item of result.items) {
-    out.line(
-      `${out.bold(item.source)} ${item.from ?? '-'} → ${item.to} (${item.kind}) in ${item.suites.join(', ')}`,
-    )
-    for (const verdict of item.verdicts) {
-      const color = verdict.state === 'pass' ? 'green' : 'yellow'
-      out.line(`  ${out.style(color, verdict.state.padEnd(11))} ${verdict.gate}: ${verdict.sentence}`)
-    }
-    for (const name of item.packages) out.line(out.dim(`  ${name}`))
-  }
-}
-
-export function renderPromote(result: PromoteResult, out: Output): void {
-  for (const refused of result.refused) {
-    out.line(`${out.style('red', 'refused')} ${refused.source} ${refused.version}: ${refused.why.join('; ')}`)
-  }
-  if (result.status === 'nothing') {
-    out.line(`Nothing of that waits between ${result.from} and ${result.channel}.`)
-    return
-  }
+export function renderRemove(result: RemoveResult, out: Output): void {
+  for (const item of result.items)
+    out.line(`${out.bold(item.source)} ${item.version} (${item.release}): ${item.packages.join(', ')}`)
   if (result.status === 'refused') {
-    out.line('Nothing was promoted.')
-    return
-  }
-  out.table(
-    ['source', 'kind', 'from', 'to', 'suites'],
-    result.items.map((item) => [
-      out.bold(item.source),
-      item.kind,
-      item.from ?? '-',
-      item.to,
-      item.suites.join(' '),
-    ]),
-  )
-  if (result.isDryRun) {
-    out.line()
-    for (const line of result.entered) out.line(out.style('green', `+ ${line}`))
-    for (const line of result.left) out.line(out.style('red', `- ${line}`))
-    out.line(`Would change ${result.channel} so. Nothing was done (--dry-run).`)
-  } else if (result.snapshot === null) {
-    out.line(`${result.channel} has all of it already.`)
+    for (const why of result.objections)
+      out.line(`${out.style('red', 'refused')} ${why}. If it is meant so: --force`)
+    out.line('Nothing was removed.')
+  } else if (result.isDryRun) {
+    out.line(`Would leave ${result.channel}. Nothing was done (--dry-run).`)
   } else {
-    out.line(
-      `${result.channel} has them since snapshot ${result.snapshot}: ${result.entered.length} packages in, ${result.left.length} out.`,
-    )
+    out.line(`Not in ${result.channel} any more since snapshot ${result.snapshot}, and declined there.`)
+    if (result.isBlocked) out.line('Nobody gets their files any more, from older snapshots neither.')
+    out.line('Machines that installed them keep them: apt removes and downgrades nothing by itself.')
   }
-}
-
-export function renderDecide(result: DecideResult, out: Output): void {
-  if (result.status === 'nothing') {
-    out.line('Nothing to change: it is so already, or nothing of that waits.')
-    return
-  }
-  const verbs = { hold: 'on hold', unhold: 'no longer on hold', approve: 'approved', decline: 'declined' }
-  for (const item of result.items) {
-    const version = item.version === null ? '' : ` ${item.version}`
-    out.line(
-      `${out.bold(item.source)}${version} is ${verbs[result.verb]} in ${result.channel} (${item.archive}, ${item.release}).`,
-    )
-  }
-  if (result.snapshot !== null) out.line(`${result.channel} has it since snapshot ${result.snapshot}.`)
-  for (const waiting of result.waiting)
-    out.line(`${waiting.source} ${waiting.version} waits: ${waiting.why.join('; ')}`)
 }
 
 export function renderSnapshots(items: readonly SnapshotEntry[], out: Output): void {
@@ -296,34 +238,6 @@ export function renderRollback(result: RollbackResult, out: Output): void {
 export function renderDrop(result: DropResult, out: Output): void {
   if (result.dropped.length === 0) out.line(`Nothing of ${result.archive} is served any more.`)
   for (const name of result.dropped) out.line(`Dropped ${name}`)
-}
-
-export function renderAudit(items: readonly AuditItem[], out: Output): void {
-  out.table(
-    ['no', 'time', 'who', 'via', 'action', 'subject', 'reason'],
-    items.map((item) => [
-      String(item.sequence),
-      item.at.replace('T', ' ').replace('Z', ''),
-      item.actor,
-      item.via,
-      item.action,
-      item.subject,
-      item.reason ?? '',
-    ]),
-  )
-}
-
-export function renderKeys(items: readonly KeyEntry[], out: Output): void {
-  out.table(
-    ['channel', 'role', 'algorithm', 'fingerprint', 'made'],
-    items.map((item) => [
-      out.bold(item.channel),
-      item.role,
-      item.algorithm,
-      item.fingerprint,
-      out.time(item.madeAt),
-    ]),
-  )
 }
 
 export function renderText(result: SourcesResult | KeyExport, out: Output): void {

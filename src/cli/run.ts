@@ -16,6 +16,14 @@ export type CallAction = (
   emit: Emit,
 ) => Promise<Outcome>
 
+/** The same for several calls in a row, which are not to find another owner of the data directory in between. */
+export interface ActionSession extends AsyncDisposable {
+  call(verb: string, input: unknown, actor: Actor, emit: Emit): Promise<Outcome>
+}
+
+/** `what` names who holds the data directory, where no server runs. */
+export type OpenActions = (config: Config, what: string) => Promise<ActionSession>
+
 /** What a command works with. */
 export interface Terminal {
   readonly stdout: Stream

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Enrolment } from '../actions/client-files.ts'
 import { type InitOrder, initConfig } from '../actions/init.ts'
+import { auditName } from '../actions/keys.ts'
 import { type Config, parseConfig, reachableUrl, readConfig, withBaseUrl } from '../config/config.ts'
 import { parseListen } from '../config/shape.ts'
 import { UusError } from '../lib/errors.ts'
@@ -25,6 +26,7 @@ export interface ServerHandle extends AsyncDisposable {
   readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
+  reopenLogs(): void
 }
 
 export type StartServer = (
@@ -46,6 +48,7 @@ export async function runServe(terminal: Terminal, flags: ServeFlags, start: Sta
     const emit = flags.log === 'text' ? printer.emit : (event: Event) => logEvent(log, event)
     await using server = await start(config, readFileSync(flags.configPath, 'utf8'), log, emit)
     const stopped = nextSignal()
+    using _hangUp = typeof config.accessLog === 'string' ? onHangUp(() => server.reopenLogs()) : null
     log('info', `Serving on ${config.listen.host}:${server.port}`)
     void server.settled.then(() => {
       printer.end()
@@ -66,7 +69,11 @@ function withFlags(config: Config, flags: ServeFlags): Config {
       hint: 'Use ADDRESS:PORT, like 0.0.0.0:8080',
     })
   }
-  return { ...withBaseUrl(config, flags.baseUrl ?? null), listen }
+  return {
+    ...withBaseUrl(config, flags.baseUrl ?? null),
+    listen,
+    accessLog: config.accessLog ?? flags.log === 'json',
+  }
 }
 
 /** Progress is for people; everything else goes into the log. */
@@ -80,6 +87,12 @@ function nextSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
   })
+}
+
+/** What logrotate sends. */
+function onHangUp(act: () => void): Disposable {
+  process.on('SIGHUP', act)
+  return { [Symbol.dispose]: () => void process.off('SIGHUP', act) }
 }
 
 function printClients(terminal: Terminal, server: ServerHandle): void {
@@ -131,7 +144,10 @@ export async function runInit(
     for (const note of result.notes) out.line(note)
     out.line(`Configuration: ${flags.configPath}${result.isNewConfig ? ' (new: have a look at it)' : ''}`)
     out.line(`Data: ${result.config.dataFolder}`)
-    for (const { channel, fingerprint } of keys) out.line(`Channel ${channel} is signed by ${fingerprint}`)
+    for (const { channel, fingerprint } of keys) {
+      const what = channel === auditName ? 'The audit log' : `Channel ${channel}`
+      out.line(`${what} is signed by ${fingerprint}`)
+    }
     return 0
   } catch (error) {
     return printError(terminal, flags.json, error)

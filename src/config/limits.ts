@@ -32,7 +32,9 @@ export function buildLimits(raw: RawConfig['limits']): LimitsConfig {
   return {
     connections: raw.connections,
     bandwidth: raw.bandwidth,
-    hostBandwidth: new Map(Object.entries(raw.hosts).map(([name, host]) => [name, host.bandwidth])),
+    hostBandwidth: new Map(
+      Object.entries(raw.hosts).map(([name, host]) => [name.toLowerCase(), host.bandwidth]),
+    ),
     minBytesPerSecond: raw['min-rate'],
     deadlineSeconds: raw.deadline,
   }

@@ -2,11 +2,14 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { isArchitecture, isDistributionPath, isSuiteName } from '../debian/names.ts'
-import { parseDuration, parseRate, parseSize, parseTimeOfDay } from '../lib/units.ts'
+import { parseDuration, parseRate, parseSize } from '../lib/units.ts'
+import { gates, rule } from './gates.ts'
+import { dayNames, duration, oneOrMore, parsedBy, timeOfDay } from './scalars.ts'
 
 const reservedNames: ReadonlySet<string> = new Set([
   'api',
   'assets',
+  'audit',
   'healthz',
   'keys',
   'metrics',
@@ -33,27 +36,7 @@ const name = z.string().superRefine((text, context) => {
   } else if (isReservedName(text)) context.addIssue(`is reserved (${[...reservedNames].join(', ')})`)
 })
 
-const duration = (example: string) =>
-  z.string().transform((text, context) => {
-    const seconds = parseDuration(text)
-    if (seconds === null || seconds === 0) {
-      context.addIssue(`must be a duration like ${example}`)
-      return z.NEVER
-    }
-    return seconds
-  })
-
-/** Text that `parse` understands; `what` says what it must be. */
-const parsedBy = (parse: (text: string) => number | null, what: string) =>
-  z.union([z.string(), z.number()]).transform((text, context) => {
-    const value = parse(String(text))
-    if (value !== null) return value
-    context.addIssue(`must be ${what}`)
-    return z.NEVER
-  })
-
 const size = (example: string) => parsedBy(parseSize, `a size like ${example}`)
-const timeOfDay = parsedBy(parseTimeOfDay, 'a time of day like 08:00')
 
 /** Bytes a second; null for no limit. */
 const rate = z.string().transform((text, context) => {
@@ -63,8 +46,6 @@ const rate = z.string().transform((text, context) => {
   context.addIssue('must be a rate like 10MiB/s, or unlimited')
   return z.NEVER
 })
-
-const dayNames = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const
 
 /** A rate for all times, or one that depends on the time of day (UTC). */
 const bandwidth = z.union([
@@ -115,9 +96,6 @@ const limits = z.strictObject({
   /** How long a package file may take in all. */
   deadline: duration('6h').default(6 * 3600),
 })
-
-const oneOrMore = <T extends z.ZodType>(item: T) =>
-  z.union([item, z.array(item).nonempty()]).transform((value) => (Array.isArray(value) ? value : [value]))
 
 const suiteName = z
   .string()
@@ -230,6 +208,12 @@ const channel = z.strictObject({
   keep: duration('7d').default(7 * 86_400),
   /** The kind of key that is made for the channel. */
   'signing-key': z.enum(['ed25519', 'rsa4096']).default('ed25519'),
+  /** Of a gated channel: what every change has to pass. */
+  gates: gates.prefault({}),
+  /** Groups of sources (globs) that move as one; the kernel's own stand built in. */
+  together: z.array(z.array(z.string().min(1)).min(1)).default([]),
+  /** Of a gated channel: what becomes of waiting items by itself. The first that matches counts. */
+  rules: z.array(rule).default([]),
 })
 
 /** A certificate of our own (PEM files, read anew when they change): clients are served over TLS. */

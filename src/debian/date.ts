@@ -33,3 +33,20 @@ export function formatReleaseDate(ms: number): string {
 export function formatHttpDate(ms: number): string {
   return new Date(ms).toUTCString()
 }
+
+/**
+ * The dates of changelogs and uploads, with any zone: `Mon, 23 Nov 2026 17:05:47 +0100` → milliseconds; null if it is none.
+ * The day's name is not looked at: it is wrong in many an old entry.
+ */
+export function parseMailDate(text: string): number | null {
+  const match =
+    /^(?:[A-Za-z]{3,9}, *)?(\d{1,2} +[A-Z][a-z]{2} +\d{4} +\d{1,2}:\d\d:\d\d) +([+-])(\d\d)(\d\d)(?: *\([^()]*\))?$/.exec(
+      text.trim(),
+    )
+  if (match === null) return null
+  const [, local, sign, hours, minutes] = match
+  const date = parseReleaseDate(`${local} UTC`)
+  if (date === null || Number(minutes) > 59) return null
+  const offset = (Number(hours) * 60 + Number(minutes)) * 60_000
+  return sign === '+' ? date - offset : date + offset
+}

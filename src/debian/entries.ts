@@ -15,7 +15,7 @@ export interface PackageEntry {
   readonly text: Uint8Array
   /** The package it belongs to; empty for the head of the index. */
   readonly name: string
-  /** Of a translation: the MD5 of the description that it translates; else empty. */
+  /** Of a translation: the MD5 of the description that it translates; `document`: one of no package, after the head. */
   readonly key: string
 }
 
@@ -86,8 +86,8 @@ export class ComponentsReader implements IndexReader<PackageEntry> {
     if (/[\x00-\x08\x0b-\x1f\x7f]/.test(text)) this.#fail(`document ${this.#count} has a control character`)
     if (/^File: DEP-11[ \t]*$/m.test(text)) return [{ text: document, name: '', key: '' }]
     const name = /^Package: *["']?([^\s"']+)["']?[ \t]*$/m.exec(text)?.[1]
-    // Web applications and the like belong to no package: every channel has them.
-    if (name === undefined) return [{ text: document, name: '', key: '' }]
+    // Operating systems, web applications and the like belong to no package: every channel has them, after the head.
+    if (name === undefined) return [{ text: document, name: '', key: 'document' }]
     if (!isPackageName(name)) this.#fail(`document ${this.#count} has an odd Package: "${name.slice(0, 80)}"`)
     return [{ text: document, name, key: '' }]
   }

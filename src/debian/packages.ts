@@ -63,7 +63,7 @@ function withoutDot(path: string): string {
 }
 
 /** `Source: name` or `name (version)`; absent where both are the package's own. */
-function readSource(
+export function readSource(
   value: string | undefined,
   name: string,
   version: string,

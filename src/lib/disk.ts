@@ -41,7 +41,10 @@ export interface Disk {
   makeFolder(path: string, mode?: number): Promise<void>
   /** Removes a file; an absent one is fine. */
   remove(path: string): Promise<void>
-  /** Told before and after each durable operation that is not a file's (`begin`, `commit`, `committed`). */
+  /**
+   * Told of each durable operation that is not a file's, before it (`begin`, `commit`, `statement`) and after it
+   * (`committed`, `statement done`).
+   */
   step(name: string): void
 }
 

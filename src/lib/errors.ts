@@ -62,6 +62,7 @@ const descriptors = {
   CACHE_FULL: busy,
   LISTEN_FAILED: failed,
   SIGNING_KEY_MISSING: failed,
+  SELF_CHECK_FAILED: failed,
   CLOCK_BEHIND: failed,
   JOBS_DIED: busy,
   CANCELLED: busy,

@@ -1,5 +1,6 @@
 // gzip as RFC 1952 has it: bounded decompression of what others made, and our own files assembled
 // from independently compressed blocks (RFC 1951 §3.2.4: a full flush ends on a byte border).
+import type { Transform } from 'node:stream'
 import { constants, crc32, createGunzip, createZstdDecompress, deflateRaw } from 'node:zlib'
 import { UusError } from './errors.ts'
 
@@ -45,19 +46,32 @@ async function* decompressed(
     for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     return
   }
-  const { pipeline } = await import('node:stream/promises')
   const options = { chunkSize: chunkBytes, readableHighWaterMark: readAheadBytes }
-  const unpack = compression === 'gz' ? createGunzip(options) : createZstdDecompress(options)
-  const pumping = pipeline(source, unpack).catch(() => {}) // the reader below meets the same error
-  try {
-    for await (const chunk of unpack) yield chunk as Buffer
-  } catch (error) {
-    throw new UusError('MALFORMED', `${what} is not a valid .${compression} file`, {
-      cause: error,
+  const codec = compression === 'gz' ? createGunzip(options) : createZstdDecompress(options)
+  yield* throughCodec(source, codec, () => {
+    return {
+      message: `${what} is not a valid .${compression} file`,
       hint: 'Nothing was adopted; try another mirror',
-    })
+    }
+  })
+}
+
+/** What a codec makes of the source, read only as far as it is asked for. Broken input ends with MALFORMED. */
+export async function* throughCodec(
+  source: AsyncIterable<Uint8Array>,
+  codec: Transform,
+  explain: () => { readonly message: string; readonly hint: string },
+): AsyncGenerator<Buffer> {
+  const { pipeline } = await import('node:stream/promises')
+  const pumping = pipeline(source, codec).catch(() => {}) // the reader below meets the same error
+  try {
+    for await (const chunk of codec) yield chunk as Buffer
+  } catch (error) {
+    if (error instanceof UusError) throw error // the source's own
+    const { message, hint } = explain()
+    throw new UusError('MALFORMED', message, { cause: error, hint })
   } finally {
-    unpack.destroy()
+    codec.destroy()
     await pumping
   }
 }

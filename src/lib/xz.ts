@@ -1,161 +1,82 @@
 // The .xz container ("The .xz File Format" 1.2.1): bounded decompression, and one stream made of
 // independently compressed blocks. The LZMA2 codec is a native addon: only the jobs process loads it.
-import { setTimeout } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { MalformedError, UusError } from './errors.ts'
-
-const magic = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00])
-const footerMagic = Buffer.from('YZ')
-const lzma2FilterId = 0x21
-const feedBytes = 64 << 10
-// As long as it takes to unpack what is fed at a time; without any output by then it wants more input.
-const maxWaits = 10
-const nothing = Buffer.alloc(0)
-/** Bytes of the check after each block, by its type (§2.1.1.2). */
-const checkBytes = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64]
-// apt takes dictionaries of up to 64 MiB in practice; the decoder allocates what the header asks for.
-const maxDictionaryBytes = 64 << 20
+import { lzma2FilterId, XzMeter, xzFooterMagic, xzMagic } from './xz-walk.ts'
 
 /**
  * Decompresses an .xz file. Before the decoder sees it, the LZMA2 chunk headers are added up: they state the
  * exact unpacked length, so a bomb is refused (INDEX_BOMB) without unpacking it.
  */
 export async function* unxz(file: Buffer, limitBytes: number, what: string): AsyncGenerator<Buffer> {
-  const plainBytes = measureXz(file, what)
-  if (plainBytes > limitBytes) {
+  if (measureXz(file, what) > limitBytes) {
     throw new UusError('INDEX_BOMB', `${what} unpacks to more than the ${limitBytes} bytes that are signed`, {
       hint: 'Nothing was adopted; report it to the archive, or use another mirror',
     })
   }
-  const { XzDecompressor } = await import('@napi-rs/lzma')
-  const decoder = new XzDecompressor()
-  try {
-    for (let at = 0; at < file.length; at += feedBytes) {
-      let out = decoder.update(file.subarray(at, at + feedBytes))
-      // The decoder has a thread of its own: fed faster than it works, it would hold the whole file, unpacked.
-      for (let waits = 0; out.length === 0 && waits < maxWaits; waits++) {
-        await setTimeout(1)
-        out = decoder.update(nothing)
-      }
-      if (out.length > 0) yield out
-    }
-    const tail = await decoder.finish()
-    if (tail.length > 0) yield tail
-  } catch (error) {
-    throw new MalformedError(what, 'is not a valid .xz file', { cause: error, hint: 'Try another mirror' })
-  }
+  yield* unxzStream(slices(file), new XzMeter(what), what, 'Try another mirror')
 }
 
 /** The exact number of bytes an .xz file unpacks to, from its headers alone. */
 export function measureXz(file: Buffer, what: string): number {
-  const reader = new XzReader(file, what)
-  let plainBytes = 0
-  do plainBytes += reader.readStream()
-  while (reader.skipPadding())
-  return plainBytes
+  const meter = new XzMeter(what)
+  meter.push(file)
+  meter.end()
+  return meter.plainBytes
 }
 
-class XzReader {
-  readonly #file: Buffer
-  readonly #what: string
-  #at = 0
+async function* slices(file: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < file.length; at += 64 << 10) yield file.subarray(at, at + (64 << 10))
+}
 
-  constructor(file: Buffer, what: string) {
-    this.#file = file
-    this.#what = what
+/**
+ * Decompresses a stream of .xz bytes, in some 2 MiB of buffers besides the dictionary, and only as far as it is read.
+ * `meter` sees every chunk before the decoder does, and may refuse it.
+ */
+export async function* unxzStream(
+  source: AsyncIterable<Buffer>,
+  meter: Pick<XzMeter, 'push' | 'end'>,
+  what: string,
+  hint: string,
+): AsyncGenerator<Buffer> {
+  const { xz } = await import('@napi-rs/lzma')
+  let refusal: unknown
+  const input = metered(source, meter)
+  const packed = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await input.next()
+          if (done) controller.close()
+          else controller.enqueue(value)
+        } catch (error) {
+          refusal = error
+          controller.error(error)
+        }
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  try {
+    // Plain arrays, whatever the codec's types say.
+    for await (const { buffer, byteOffset, byteLength } of xz.decompressStream(packed))
+      yield Buffer.from(buffer, byteOffset, byteLength)
+  } catch (error) {
+    throw refusal ?? new MalformedError(what, 'is not a valid .xz file', { cause: error, hint })
+  } finally {
+    await input.return(undefined)
   }
+}
 
-  readStream(): number {
-    if (!this.#take(6).equals(magic)) this.#fail('does not begin as an .xz file')
-    const flags = this.#take(2)
-    this.#take(4)
-    const check = checkBytes[flags[1]! & 0x0f]!
-    let plainBytes = 0
-    for (let header = this.#byte(); header !== 0; header = this.#byte()) {
-      plainBytes += this.#readBlock((header + 1) * 4, check)
-    }
-    this.#readIndex()
-    this.#take(12)
-    return plainBytes
+async function* metered(
+  source: AsyncIterable<Buffer>,
+  meter: Pick<XzMeter, 'push' | 'end'>,
+): AsyncGenerator<Buffer, void> {
+  for await (const chunk of source) {
+    meter.push(chunk)
+    yield chunk
   }
-
-  /** Stream padding is zeros in multiples of four; true if another stream follows. */
-  skipPadding(): boolean {
-    while (this.#at < this.#file.length && this.#file[this.#at] === 0) this.#at++
-    return this.#at < this.#file.length
-  }
-
-  #readBlock(headerBytes: number, check: number): number {
-    const start = this.#at - 1
-    const flags = this.#byte()
-    if ((flags & 0x3f) !== 0) this.#fail('uses a filter other than LZMA2')
-    if (flags & 0x40) this.#number()
-    if (flags & 0x80) this.#number()
-    if (this.#number() !== lzma2FilterId || this.#number() !== 1) this.#fail('uses a filter other than LZMA2')
-    const bits = this.#byte()
-    const dictionary = bits > 40 ? Number.POSITIVE_INFINITY : (2 | (bits & 1)) * 2 ** ((bits >> 1) + 11)
-    if (dictionary > maxDictionaryBytes) this.#fail('needs a dictionary of more than 64 MiB')
-    this.#at = start + headerBytes
-    const dataStart = this.#at
-    const plainBytes = this.#readChunks()
-    const unpadded = this.#at - dataStart
-    this.#take(((4 - (unpadded % 4)) % 4) + check)
-    return plainBytes
-  }
-
-  /** LZMA2 chunks: 0 ends; 1 and 2 are stored; from 0x80 on the size's high bits are in the control byte. */
-  #readChunks(): number {
-    let plainBytes = 0
-    for (let control = this.#byte(); control !== 0; control = this.#byte()) {
-      if (control >= 0x80) {
-        plainBytes += ((control & 0x1f) << 16) + this.#take(2).readUInt16BE() + 1
-        const packed = this.#take(2).readUInt16BE() + 1
-        this.#take((control >= 0xc0 ? 1 : 0) + packed)
-      } else if (control <= 2) {
-        const stored = this.#take(2).readUInt16BE() + 1
-        plainBytes += stored
-        this.#take(stored)
-      } else {
-        this.#fail('has a broken LZMA2 chunk')
-      }
-    }
-    return plainBytes
-  }
-
-  #readIndex(): void {
-    const start = this.#at - 1
-    const records = this.#number()
-    if (records > this.#file.length) this.#fail('has a broken index')
-    for (let record = 0; record < records; record++) {
-      this.#number()
-      this.#number()
-    }
-    this.#take(((4 - ((this.#at - start) % 4)) % 4) + 4)
-  }
-
-  #number(): number {
-    let value = 0
-    for (let shift = 0; shift < 9; shift++) {
-      const byte = this.#byte()
-      value += (byte & 0x7f) * 2 ** (7 * shift)
-      if (byte < 0x80) return value
-    }
-    return this.#fail('has a number that is too long')
-  }
-
-  #byte(): number {
-    return this.#take(1)[0]!
-  }
-
-  #take(count: number): Buffer {
-    if (this.#at + count > this.#file.length) this.#fail('is cut short')
-    this.#at += count
-    return this.#file.subarray(this.#at - count, this.#at)
-  }
-
-  #fail(why: string): never {
-    throw new MalformedError(this.#what, why, { hint: 'Try another mirror, or the .gz form of the index' })
-  }
+  meter.end()
 }
 
 const dictionaryBytes = 256 << 10
@@ -164,7 +85,7 @@ const dictionaryBits = 12 // 2^(12/2 + 12) = 256 KiB, the size of the largest bl
 const checkType = 1
 
 /** The 12 bytes before the first block. */
-export const xzHeader = Buffer.concat([magic, withCrc(Buffer.from([0, checkType]))])
+export const xzHeader = Buffer.concat([xzMagic, withCrc(Buffer.from([0, checkType]))])
 
 const blockHeader = withCrc(Buffer.from([2, 0, lzma2FilterId, 1, dictionaryBits, 0, 0, 0]))
 
@@ -208,7 +129,7 @@ export function xzTrailer(blocks: readonly Pick<XzBlock, 'unpaddedBytes' | 'rawB
   footer[5] = checkType
   const footerCrc = Buffer.alloc(4)
   footerCrc.writeUInt32LE(crc32(footer))
-  return Buffer.concat([index, footerCrc, footer, footerMagic])
+  return Buffer.concat([index, footerCrc, footer, xzFooterMagic])
 }
 
 function encodeNumber(value: number): number[] {

@@ -64,6 +64,41 @@ async function sendingProxy(location: string) {
   }
 }
 
+test('package files come through a proxy, and so does their rest', async () => {
+  await using one = await fixture()
+  const asked: string[] = []
+  const proxy = createServer((request, response) => {
+    asked.push(request.url ?? '')
+    const { host: _host, ...headers } = request.headers
+    get(request.url ?? '', { headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 0, answer.headers)
+      answer.pipe(response)
+    })
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  const proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const url = `${one.archive.url}/x.deb`
+  assert.deepEqual(await one.fetch(url, proxyUrl), body)
+  assert.deepEqual(await one.fetch(url, proxyUrl, { start: 1000 }), body.subarray(1000))
+  assert.deepEqual(asked, [url, url])
+  assert.deepEqual(one.archive.takeRequests(), ['GET x.deb 200', 'GET x.deb 206'])
+  proxy.closeAllConnections()
+  await new Promise((resolve) => proxy.close(resolve))
+})
+
+test('a body without a stated length is a file all the same', async () => {
+  await using one = await fixture()
+  const server = createServer((_request, response) => {
+    response.write(body.subarray(0, 1000))
+    response.end(body.subarray(1000))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/x.deb`
+  assert.deepEqual(await one.fetch(url), body)
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+})
+
 test('redirects are followed', async () => {
   await using one = await fixture()
   one.archive.addFile('there.deb', body)

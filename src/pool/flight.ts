@@ -4,6 +4,7 @@ import type { BufferPool } from '../lib/buffers.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import { UpstreamError, UusError } from '../lib/errors.ts'
+import type { Slots } from '../lib/slots.ts'
 import { formatDuration } from '../lib/units.ts'
 import type { PartialFile, Partials } from '../store/partials.ts'
 import { Copy, type CopyMemory, explainDisk } from './copy.ts'
@@ -35,6 +36,8 @@ export interface FlightContext {
   readonly buffers: BufferPool
   readonly clock: Clock
   readonly deadlineSeconds: number
+  /** Who may write out a file. */
+  readonly landing: Slots
   /** How much of a flight may be in memory. */
   memory(): CopyMemory
   /** Bytes came from upstream. */
@@ -161,6 +164,8 @@ export class Flight {
       // What is wrong with the copy counts, also if nobody waits for it any more.
       throw this.#copy?.failure ?? (signal.aborted ? this.#reasonOf(signal) : error)
     }
+    // Writing out a large file may keep a slow disk busy: only few at a time, so that reading goes on.
+    using _slot = await this.#context.landing.take()
     await this.#partial!.land()
     this.#context.onLanded(this.file)
   }

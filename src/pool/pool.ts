@@ -3,6 +3,7 @@ import type { BufferPool } from '../lib/buffers.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import type { UpstreamError } from '../lib/errors.ts'
+import { Slots } from '../lib/slots.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Partials } from '../store/partials.ts'
 import { BlobReader } from './blob-reader.ts'
@@ -42,7 +43,8 @@ const windowBytes = 2 << 20
 const leastWindow = 256 << 10
 /** What may wait for the disk: of one flight, and of all together. More, and upstream has to wait too. */
 const unwrittenBytes = 16 << 20
-const allUnwrittenBytes = 64 << 20
+const allUnwrittenBytes = 32 << 20
+const landingsAtATime = 2
 
 /** So long nobody may complete a part that was fetched of it: the part may be of wrong bytes. apt retries at once. */
 const suspicionMs = 15 * 60_000
@@ -51,6 +53,7 @@ export class Pool implements AsyncDisposable {
   readonly #options: PoolOptions
   readonly #flights = new Map<Sha256, Flight>()
   readonly #suspects = new Map<Sha256, number>()
+  readonly #landing = new Slots(landingsAtATime)
   #landings = 0
 
   constructor(options: PoolOptions) {
@@ -113,6 +116,7 @@ export class Pool implements AsyncDisposable {
       buffers,
       clock,
       deadlineSeconds,
+      landing: this.#landing,
       memory: () => {
         const share = allUnwrittenBytes / Math.max(1, this.#flights.size)
         return {

@@ -39,6 +39,7 @@ export interface RoomReport {
 
 export interface RoomAlarm {
   readonly key: string
+  readonly since: number
   readonly message: string
   readonly hint: string
 }
@@ -68,6 +69,7 @@ export class Room implements AsyncDisposable {
   #isStopped = false
   #usedBytes: number | null = null
   #protectedBytes = 0
+  #surveyedAt = 0
   #files = 0
   /** What came while a survey is under way that may have passed its place already. */
   #landedMeanwhile = 0
@@ -78,6 +80,11 @@ export class Room implements AsyncDisposable {
 
   constructor(options: RoomOptions) {
     this.#options = options
+  }
+
+  /** A server runs on it. */
+  get isStarted(): boolean {
+    return this.#timers.length > 0
   }
 
   /** Begins to look through what is there, in the background. */
@@ -202,6 +209,7 @@ export class Room implements AsyncDisposable {
     }
     this.#usedBytes = usedBytes + this.#landedMeanwhile
     this.#protectedBytes = protectedBytes
+    this.#surveyedAt = this.#options.clock.now()
     this.#files = files
     return longestUnused(candidates)
   }
@@ -245,6 +253,7 @@ export class Room implements AsyncDisposable {
     if (maxBytes !== null && this.#protectedBytes > maxBytes) {
       alarms.push({
         key: 'cache/protected',
+        since: this.#surveyedAt,
         message: `Package files that must stay take ${formatSize(this.#protectedBytes)}, and the cache may take ${formatSize(maxBytes)}`,
         hint: 'Raise "cache.max-size"; nothing else can be kept until then',
       })
@@ -252,6 +261,7 @@ export class Room implements AsyncDisposable {
     if (clock.now() - this.#refusedAt < alarmMs) {
       alarms.push({
         key: 'cache/full',
+        since: this.#refusedAt,
         message: 'The disk has no room for package files that clients asked for',
         hint: 'Free some space, or move "data" to a larger disk',
       })

@@ -2,6 +2,7 @@
 // then; nothing here waits for the disk in the way, and nothing is written.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { LRUCache } from 'lru-cache'
+import type { AccessLog } from '../lib/access-log.ts'
 import type { BufferPool } from '../lib/buffers.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import { UpstreamError, UusError } from '../lib/errors.ts'
@@ -12,7 +13,7 @@ import type { Outcome, PoolReader } from '../pool/pool.ts'
 import type { Published, SignedFile } from '../repo/published.ts'
 import type { Blobs, OpenBlob } from '../store/blobs.ts'
 import type { PoolFile } from '../store/pool-files.ts'
-import type { Exchange } from './exchange.ts'
+import { type Exchange, record } from './exchange.ts'
 import { Memory } from './memory.ts'
 import { memoryReader, Parts, severalRanges } from './parts.ts'
 import { type Prepared, prepare } from './prepared.ts'
@@ -37,6 +38,8 @@ export interface ProxyContext {
   signedFile(file: SignedFile): Promise<{ readonly bytes: Buffer; readonly lastModified: number }>
   /** Told of package files that are sent from here. */
   onUsed(sha256: Sha256): void
+  /** Told of every answer, other pages included. */
+  readonly accessLog?: Pick<AccessLog, 'write'> | null
   /** Told of failures that a client met. */
   onError(error: unknown, path: string): void
 }
@@ -46,13 +49,15 @@ export type NextHandler = (request: IncomingMessage, response: ServerResponse) =
 /** Answers what is below a channel's URL; hands everything else to `next`. */
 export function createHandler(context: ProxyContext, next: NextHandler) {
   const handler = new Handler(context)
+  const { accessLog = null } = context
   return (request: IncomingMessage, response: ServerResponse): void => {
     const exchange: Exchange = { request, response, cache: null, sentBytes: 0 }
+    if (accessLog !== null) record(exchange, accessLog)
     if (!handler.handle(exchange)) next(request, response)
   }
 }
 
-const knownTargets = 20_000
+const knownTargets = 8192
 
 class Handler {
   readonly #context: ProxyContext
@@ -68,15 +73,15 @@ class Handler {
 
   /** False if the request is not for a channel. */
   handle(exchange: Exchange): boolean {
-    const { request, response } = exchange
+    const { request } = exchange
     try {
       const found = this.#lookUp(request.url ?? '/')
       if (found.type === 'elsewhere') return false
       if (request.method !== 'GET' && request.method !== 'HEAD') {
-        respondText(request, response, 405, `${request.method} is not possible here`, ['Allow', 'GET, HEAD'])
+        say(exchange, 405, `${request.method} is not possible here`, ['Allow', 'GET, HEAD'])
       } else if (found.type === 'prepared') this.#answer(exchange, found)
       else if (found.type === 'signed') void this.#answerSigned(exchange, found)
-      else if (found.type === 'absent') respondText(request, response, 404, found.why)
+      else if (found.type === 'absent') say(exchange, 404, found.why)
       else notYet(exchange, found.channel)
     } catch (error) {
       this.#fail(exchange, error)
@@ -118,7 +123,7 @@ class Handler {
     const mayResume = source.type !== 'package' || !this.#context.isSuspect(source.sha256)
     const plan = planAnswer(request.headers, file, mayResume)
     if (plan.status === 416) {
-      respondText(request, response, 416, `The file has only ${file.sizeBytes} bytes`, plan.headers)
+      say(exchange, 416, `The file has only ${file.sizeBytes} bytes`, plan.headers)
       return
     }
     if (plan.status === 304 || request.method === 'HEAD') {
@@ -248,7 +253,8 @@ class Handler {
   }
 
   /** What a client is told when it cannot have a file. Once the head is out, only cutting the connection is left. */
-  #fail({ request, response }: Exchange, error: unknown, file?: Prepared): void {
+  #fail(exchange: Exchange, error: unknown, file?: Prepared): void {
+    const { request, response } = exchange
     if (response.destroyed) return // it left; nothing failed
     const known = UusError.from(error)
     this.#context.onError(known, request.url ?? '')
@@ -258,13 +264,13 @@ class Handler {
       return
     }
     if (known instanceof UpstreamError && known.isAbsent) {
-      respondText(request, response, 404, 'Upstream does not have this file any more')
+      say(exchange, 404, 'Upstream does not have this file any more')
       return
     }
     const { httpStatus } = known.descriptor
     const text = known.code === 'INTERNAL' ? 'Internal error' : known.message
     const pause = known instanceof UpstreamError ? known.retryAfterSeconds : undefined
-    respondText(request, response, Math.max(httpStatus, 500), text, ['Retry-After', String(pause ?? 10)])
+    say(exchange, Math.max(httpStatus, 500), text, ['Retry-After', String(pause ?? 10)])
   }
 }
 
@@ -277,8 +283,12 @@ function partsOf({ range }: IncomingHttpHeaders, { place, sizeBytes, contentType
   return ranges === null ? null : new Parts(ranges, contentType, sizeBytes)
 }
 
-function notYet({ request, response }: Exchange, channel: string): void {
-  respondText(request, response, 503, `Channel ${channel} is not published yet`, ['Retry-After', '30'])
+function say(exchange: Exchange, status: number, text: string, headers?: readonly string[]): void {
+  exchange.sentBytes = respondText(exchange.request, exchange.response, status, text, headers)
+}
+
+function notYet(exchange: Exchange, channel: string): void {
+  say(exchange, 503, `Channel ${channel} is not published yet`, ['Retry-After', '30'])
 }
 
 async function readWhole(reader: FileReader, sizeBytes: number): Promise<Buffer> {

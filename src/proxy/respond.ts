@@ -67,14 +67,16 @@ function isUnmodified(headers: IncomingHttpHeaders, { etag, lastModified }: Prep
   return etag !== null && ifNoneMatch.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)
 }
 
-/** A plain answer. Errors always have a body: apt takes a 5xx without one as final and does not retry. */
+/**
+ * A plain answer; the bytes of its body. Errors always have one: apt takes a 5xx without as final and does not retry.
+ */
 export function respondText(
   request: IncomingMessage,
   response: ServerResponse,
   status: number,
   text: string,
   headers: readonly string[] = [],
-): void {
+): number {
   const body = Buffer.from(`${text}\n`)
   response.writeHead(status, [
     'Content-Type',
@@ -85,5 +87,7 @@ export function respondText(
     'no-store',
     ...headers,
   ])
-  response.end(request.method === 'HEAD' ? undefined : body)
+  const isHead = request.method === 'HEAD'
+  response.end(isHead ? undefined : body)
+  return isHead ? 0 : body.length
 }

@@ -1,5 +1,6 @@
 // What somebody should look at: worked out from the present state, kept in a table until it passes.
 import { highestVersion } from '../debian/version.ts'
+import type { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 import type { Suite } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
@@ -20,20 +21,29 @@ export type MaxAge = (suite: Suite) => number | null
 
 const dayMs = 86_400_000
 
-/** Brings the alarm table up to date; the findings that are new. */
-export function refreshAlarms(repo: Repo, maxAge: MaxAge): Finding[] {
+/** Brings the alarm table up to date; the findings that are new. `troubles` null: nothing of the kind was tried. */
+export function refreshAlarms(
+  repo: Repo,
+  maxAge: MaxAge,
+  troubles: readonly UusError[] | null = null,
+): Finding[] {
   const { store, clock } = repo
   const now = clock.now()
   const sources = sourcesToLookAt(store)
   const findings = [
     ...suiteFindings(store, maxAge, now),
     ...seedFindings(repo),
+    ...validityFindings(repo, now),
+    ...(troubles ?? []).map(troubleFinding),
     ...sourceFindings(store, sources.names),
+    ...auditFindings(store, now),
   ]
   const isOn = new Set(store.alarms.list().map((alarm) => alarm.key))
   const isFound = new Set(findings.map((finding) => finding.key))
   const fresh = findings.filter((finding) => !isOn.has(finding.key))
-  const passed = [...isOn].filter((key) => !isFound.has(key))
+  const passed = [...isOn].filter(
+    (key) => !isFound.has(key) && (troubles !== null || !key.startsWith(troubleKey)),
+  )
   if (fresh.length > 0 || passed.length > 0 || sources.revision !== sources.lookedAt) {
     store.db.write((tx) => {
       for (const key of passed) store.alarms.clear(tx, key)
@@ -104,6 +114,45 @@ function suiteFinding(suite: Suite, maxAgeSeconds: number | null, now: number): 
     }
   }
   return null
+}
+
+/** Signed files are renewed daily: one that has lived half its time is not. */
+function validityFindings({ store }: Repo, now: number): Finding[] {
+  const late = store.publications.heads().filter(({ date, validUntil }) => {
+    return validUntil !== null && now > date + (validUntil - date) / 2 + dayMs
+  })
+  return [...Map.groupBy(late, (head) => head.channelId)].map(([channelId, heads]) => {
+    const { name } = store.channels.get(channelId)
+    const validUntil = Math.min(...heads.map((head) => head.validUntil!))
+    const isOver = validUntil <= now
+    return {
+      key: `validity:${name}`,
+      message: isOver
+        ? `${name}: clients refuse it since ${formatIso(validUntil)}, when its signed files expired`
+        : `${name}: its signed files are not renewed; clients will refuse it from ${formatIso(validUntil)} on`,
+      hint: 'Find what keeps it from being signed: uus doctor',
+    }
+  })
+}
+
+const troubleKey = 'upkeep:'
+
+/** What failed of the work that is done now and then. */
+function troubleFinding({ code, message, hint }: UusError): Finding {
+  return { key: `upkeep:${code}`, message, hint: hint ?? 'See the log' }
+}
+
+/** The audit log should be signed daily. */
+function auditFindings(store: Store, now: number): Finding[] {
+  const since = store.audit.timeAfter(store.checkpoints.newest()?.sequence ?? 0)
+  if (since === null || now - since <= 2 * dayMs) return []
+  return [
+    {
+      key: 'audit',
+      message: `The audit log was not signed since ${formatIso(since)}`,
+      hint: 'Restore the data directory\'s "keys" folder from your backup',
+    },
+  ]
 }
 
 function seedFindings(repo: Repo): Finding[] {

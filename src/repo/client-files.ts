@@ -103,9 +103,15 @@ function renderStanza(
 export function renderAptConf(channel: PublishedChannel, baseUrl: string): string {
   const suites = [...channel.archives.values()].flatMap((archive) => archive.suites)
   const origins = [...new Set(suites.flatMap((suite) => suite.origin ?? []))].sort()
-  const lines = origins.map(
-    (origin) =>
-      `Acquire::Snapshots::URI::Override::Origin::${origin} "${baseUrl}/snapshots/@PATH@/@SNAPSHOTID@/";\n`,
+  const { hostname } = new URL(baseUrl)
+  // A machine's very first update knows no Release, and so no Origin yet: without its host's entry, apt takes the
+  // present for the snapshot. An IPv6 address cannot be named there.
+  const keys = [
+    ...(hostname.includes(':') ? [] : [`Host::${hostname}`]),
+    ...origins.map((origin) => `Override::Origin::${origin}`),
+  ]
+  const lines = keys.map(
+    (key) => `Acquire::Snapshots::URI::${key} "${baseUrl}/snapshots/@PATH@/@SNAPSHOTID@/";\n`,
   )
   const local = [...channel.archives.values()].filter((archive) => archive.isLocal)
   const patterns = local.flatMap((archive) =>

@@ -20,13 +20,15 @@ import {
 import type { Tx } from '../store/database.ts'
 import type { Envelope } from '../store/publications.ts'
 import type { Store } from '../store/store.ts'
+import type { Gpgv } from '../trust/gpgv.ts'
 import { countChanges, type IndexChanges } from './changes.ts'
 import type { MadeContents } from './contents.ts'
 import { type DerivedIndex, deriveIndexes, goesWith } from './derive.ts'
 import type { ChannelOptions, PublishSettings } from './options.ts'
 import { makeEnvelope, nextTime, releaseDates, snapshotsField, snapshotTimes } from './publish/envelope.ts'
-import { PublishSession, recordPacks } from './publish/pack.ts'
+import { type PreparedPacks, PublishSession, recordPacks } from './publish/pack.ts'
 import { type PreparedPublication, preparePublication } from './publish/publication.ts'
+import { SelfCheck } from './publish/self-check.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
 export interface ChannelCommit {
@@ -50,7 +52,7 @@ export interface ChannelCommit {
     readonly actor: Actor
     readonly action: string
     readonly subject: string
-    readonly details: Json
+    readonly details: { readonly [name: string]: Json | undefined }
   }
   /** Further effects of the same act, in the same transaction. */
   readonly alongside?: (tx: Tx, revision: number, at: number) => void
@@ -72,6 +74,9 @@ export interface GeneratedStores {
   readonly texts: Blobs
 }
 
+/** A publication, as far as signing looks at it. */
+type Unsigned = Pick<PreparedPublication, 'body' | 'files'>
+
 interface Prepared {
   readonly suites: readonly PreparedSuite[]
   readonly derived: readonly DerivedIndex[]
@@ -86,6 +91,7 @@ export class Committer {
   readonly #clock: Clock
   readonly #settings: PublishSettings
   readonly #options: ReadonlyMap<string, ChannelOptions>
+  readonly #selfCheck: SelfCheck
 
   constructor(
     store: Store,
@@ -94,7 +100,9 @@ export class Committer {
     clock: Clock,
     settings: PublishSettings,
     options: readonly ChannelOptions[],
+    gpgv: Gpgv | null,
   ) {
+    this.#selfCheck = new SelfCheck(store.texts, files.packs, gpgv)
     this.#settings = settings
     this.#store = store
     this.#files = files
@@ -110,7 +118,8 @@ export class Committer {
     await using session = this.openSession()
     const prepared = channel.name === upstreamName ? nothingPrepared : await this.#prepare(commit, session)
     const packs = await session.finish()
-    const at = await nextTime(base?.at ?? null, this.#clock, snapshotTimes)
+    await this.#checkFiles(channel, prepared, [packs, ...(commit.contents ?? []).map((made) => made.packs)])
+    const at = await this.#nextSnapshotTime(channel, base)
     const snapshot: NewSnapshot = {
       channelId: channel.id,
       id: formatSnapshotId(at),
@@ -131,13 +140,23 @@ export class Committer {
         recordPacks(tx, this.#store.texts, one)
       for (const suite of prepared.suites) this.#publish(tx, channel, revision, suite)
       commit.alongside?.(tx, revision, at)
-      this.#store.audit.append(tx, { at, reason: commit.reason, ...commit.audit })
+      const details = { ...commit.audit.details, channel: channel.name, snapshot: snapshot.id }
+      this.#store.audit.append(tx, { at, reason: commit.reason, ...commit.audit, details })
       return revision
     })
     const { id, kind, entered, left } = snapshot
     emit({ type: 'snapshot', channel: channel.name, id, revision, kind, entered, left })
     const made = { keptAt: null, collectedAt: null, previousId: null, receivedAt: null }
     return { ...snapshot, revision, ...made }
+  }
+
+  /** After the last one, unless that was made by a wrong clock. */
+  async #nextSnapshotTime(channel: Channel, base: Snapshot | null): Promise<number> {
+    const { settings, channels } = this.#store
+    const isVoid = base !== null && base.revision <= Number(settings.get('times-reset-revision') ?? 0)
+    let at = await nextTime(isVoid ? null : (base?.at ?? null), this.#clock, snapshotTimes)
+    while (channels.findSnapshot(channel.id, formatSnapshotId(at)) !== null) at += 1000
+    return at
   }
 
   /** For files that are made apart from a commit; the caller disposes it. */
@@ -166,7 +185,10 @@ export class Committer {
   /** Signs what a channel serves of a suite anew: a later Valid-Until, the present keys. No content changes. */
   async renew(channel: Channel, suiteId: number, publicationId: number): Promise<void> {
     const body = this.#store.publications.body(publicationId)
-    const envelope = await this.#envelope(channel, suiteId, body)
+    const envelope = await this.#envelope(channel, suiteId, {
+      body,
+      files: this.#store.publications.files(publicationId),
+    })
     this.#store.db.write((tx) => this.#store.publications.setHead(tx, suiteId, publicationId, envelope))
   }
 
@@ -213,7 +235,7 @@ export class Committer {
         contents: commit.contents ?? [],
         rendersAnew: commit.rendersAnew ?? false,
       })
-      const envelope = publication && (await this.#envelope(channel, suiteId, publication.body))
+      const envelope = publication && (await this.#envelope(channel, suiteId, publication))
       suites.push({ suiteId, ready: publication && { publication, envelope: envelope! } })
     }
     return { suites, derived }
@@ -245,16 +267,8 @@ export class Committer {
   async signSnapshot(channel: Channel, suiteId: number, publicationId: number): Promise<void> {
     const body = this.#store.publications.body(publicationId)
     const last = this.#store.publications.snapshotEnvelope(channel.id, publicationId)?.date ?? null
-    const { signer, signedBy } = await this.#keys.signerFor(channel.id, channel.name)
-    const envelope = await makeEnvelope({
-      body,
-      channelId: channel.id,
-      date: await nextTime(last, this.#clock, releaseDates),
-      validForSeconds: null,
-      snapshots: this.#snapshotsUrl(channel, suiteId),
-      signer,
-      signedBy,
-    })
+    const files = this.#store.publications.files(publicationId)
+    const envelope = await this.#sign(channel, suiteId, { body, files }, last, null)
     this.#store.db.write((tx) => this.#store.publications.putSnapshotEnvelope(tx, publicationId, envelope))
   }
 
@@ -266,17 +280,48 @@ export class Committer {
     )
   }
 
-  async #envelope(channel: Channel, suiteId: number, body: string): Promise<Envelope> {
+  #envelope(channel: Channel, suiteId: number, publication: Unsigned): Promise<Envelope> {
+    const last = this.#store.publications.lastDate(channel.id, suiteId)
+    return this.#sign(channel, suiteId, publication, last, this.#validForSeconds(channel, suiteId))
+  }
+
+  /** Signed, and looked at as a client would. */
+  async #sign(
+    channel: Channel,
+    suiteId: number,
+    { body, files }: Unsigned,
+    lastDate: number | null,
+    validForSeconds: number | null,
+  ): Promise<Envelope> {
     const { signer, signedBy } = await this.#keys.signerFor(channel.id, channel.name)
-    return makeEnvelope({
+    const envelope = await makeEnvelope({
       body,
       channelId: channel.id,
-      date: await nextTime(this.#store.publications.lastDate(channel.id, suiteId), this.#clock, releaseDates),
-      validForSeconds: this.#validForSeconds(channel, suiteId),
+      date: await nextTime(lastDate, this.#clock, releaseDates),
+      validForSeconds,
       snapshots: this.#snapshotsUrl(channel, suiteId),
       signer,
       signedBy,
     })
+    const keys = this.#store.keys.list(channel.id).filter((key) => key.role !== 'retired')
+    const what = this.#nameOf(channel, suiteId)
+    await this.#selfCheck.envelope({ what, envelope, files, lastDate, keys, now: this.#clock.now() })
+    return envelope
+  }
+
+  #nameOf(channel: Channel, suiteId: number): string {
+    const { archive, name } = this.#store.archives.suite(suiteId)
+    return `${channel.name} ${archive}/${name}`
+  }
+
+  /** What this generation made new; the rest was looked at when it was. */
+  async #checkFiles(channel: Channel, prepared: Prepared, made: readonly PreparedPacks[]): Promise<void> {
+    for (const { suiteId, ready } of prepared.suites) {
+      if (ready === null) continue
+      const present = new Set(this.#presentFiles(channel, suiteId).map((file) => file.sha256))
+      const files = ready.publication.files.filter((file) => file.isServed && !present.has(file.sha256))
+      await this.#selfCheck.files(this.#nameOf(channel, suiteId), files, made)
+    }
   }
 
   /** A channel that left the configuration keeps the validity it had. */

@@ -2,6 +2,7 @@
 
 import { type IndexKind, indexPath, isStanzaKind } from '../debian/index-kinds.ts'
 import { renderIdentity } from '../debian/release.ts'
+import type { Json } from '../lib/canonical-json.ts'
 import type { Emit } from '../lib/events.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Actor } from '../store/audit.ts'
@@ -13,6 +14,7 @@ import { isMissing } from './fsck.ts'
 import type { ChannelOptions } from './options.ts'
 import { renderVersion } from './publish/publication.ts'
 import type { Repo } from './repo.ts'
+import { recordRules } from './rules.ts'
 
 /** What the catalogue needs to know of a configured archive. */
 export interface ArchiveOptions {
@@ -44,13 +46,13 @@ function configureArchives(
 ): void {
   const { store, clock } = repo
   const at = clock.now()
-  const record = (action: string, subject: string) => ({
+  const record = (action: string, subject: string, details: Json = {}) => ({
     at,
     actor,
     action,
     subject,
     reason: null,
-    details: {},
+    details,
   })
   store.db.write((tx) => {
     if (store.channels.find(upstreamName) === null)
@@ -63,12 +65,15 @@ function configureArchives(
         const before = store.archives.findSuite(archive.name, suite)
         const release = archive.releaseOf(suite)
         const isNews = before?.isConfigured !== true || (release !== null && release !== before.release)
-        if (isNews) store.audit.append(tx, record('configure suite', `${archive.name}/${suite}`))
         store.archives.configureSuite(tx, id, suite, release, isFirst)
+        let carriedOver = 0
         if (before?.release != null && release !== null && release !== before.release) {
           store.channels.forgetFollowed(tx)
-          store.decisions.carryOver(tx, id, before.release, release, { at, actor: actor.name })
+          carriedOver = store.decisions.carryOver(tx, id, before.release, release, { at, actor: actor.name })
         }
+        if (!isNews) continue
+        const details = { previousRelease: before?.release ?? null, release, carriedOver }
+        store.audit.append(tx, record('configure suite', `${archive.name}/${suite}`, details))
       }
     }
     for (const archive of store.archives.list()) {
@@ -88,14 +93,19 @@ function configureArchives(
       if (!isStanzaKind(index.kind)) {
         // It follows from packages, and goes with the next publication.
         store.archives.dropIndex(tx, index.id, at)
+        store.audit.append(tx, record('drop index', nameOf(index)))
         continue
       }
       if (index.frozenAt !== null) continue
       store.archives.freezeIndex(tx, index.id, at)
-      const name = `${index.archive}/${index.suite} ${index.component} ${index.architecture}`
-      store.audit.append(tx, record('freeze index', name))
+      store.audit.append(tx, record('freeze index', nameOf(index)))
     }
   })
+}
+
+function nameOf(index: SuiteIndex): string {
+  const kind = index.kind === 'packages' ? '' : ` (${index.kind})`
+  return `${index.archive}/${index.suite} ${index.component} ${index.architecture}${kind}`
 }
 
 function isWanted(archive: ArchiveOptions, { kind, component, architecture }: SuiteIndex): boolean {
@@ -109,6 +119,9 @@ function isWanted(archive: ArchiveOptions, { kind, component, architecture }: Su
 
 async function configureChannels(repo: Repo, isFirst: boolean, actor: Actor): Promise<void> {
   const { store, clock, channels, keys } = repo
+  store.db.write((tx) => {
+    for (const { name, rules } of channels) recordRules(tx, store.settings, name, rules, clock.now())
+  })
   for (const options of channels) {
     const parent = store.channels.find(options.from)!
     const known = store.channels.find(options.name)

@@ -1,43 +1,140 @@
-// Acting on what people approved: an approved version enters as soon as every gate lets it.
+// What moves by itself: versions that people approved or a rule lets in enter as soon as every gate lets them, all
+// together in one snapshot.
+import { compareVersions } from '../debian/version.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Actor } from '../store/audit.ts'
-import type { Channel } from '../store/channels.ts'
-import type { Decision } from '../store/decisions.ts'
+import { companionsOf } from './families.ts'
 import { obstacles } from './gates/gate.ts'
-import { type PendingItem, type PendingScope, pendingOf } from './pending.ts'
-import { planPromotion, promote } from './promote.ts'
+import {
+  listPending,
+  type PendingItem,
+  type PendingScope,
+  pendingKey,
+  pendingOf,
+  supersededOf,
+} from './pending.ts'
+import { plainly, planPromotion, planStanzas, promote, refusals } from './promote.ts'
 import type { Repo } from './repo.ts'
+import { scopeTo } from './scope.ts'
+import { newestPerSuite } from './selectors.ts'
 
-/** Promotes, in every gated channel, what was approved and waits for nothing else; parents before children. */
-export async function evaluateApprovals(repo: Repo, actor: Actor, emit: Emit): Promise<void> {
+/** Promotes, in every gated channel, what may; parents before children. */
+export async function evaluate(repo: Repo, actor: Actor, emit: Emit): Promise<void> {
   for (const channel of repo.store.channels.list()) {
     if (channel.parentId === null || channel.follows || !channel.isConfigured) continue
-    const scope = { store: repo.store, target: channel, feeding: repo.store.channels.get(channel.parentId) }
-    const items = approvedItems(repo, scope, channel)
+    const scope = scopeTo(repo, channel)
+    const items = admissible(repo, scope, eligible(repo, scope))
     if (items.length === 0) continue
-    const plan = planPromotion(scope, items, false)
+    const plan = planPromotion(repo, scope, items, plainly)
     await promote(repo, plan, { actor, reason: null, force: false, asOf: null }, emit)
   }
 }
 
-function approvedItems(repo: Repo, scope: PendingScope, channel: Channel): PendingItem[] {
-  const approvals = repo.store.decisions
-    .verdicts(channel.id)
-    .filter((one) => one.verb === 'approve' && !isThere(repo, channel, one))
-  const sources = [...new Set(approvals.map((one) => one.source))]
-  return pendingOf(scope, sources).filter(
-    (item) =>
-      item.decision?.verb === 'approve' &&
-      coversFiles(item.decision, item) &&
-      obstacles(item.verdicts).length === 0,
+/** What is wanted and kept out by nothing of its own; of each source the newest. */
+export function eligible(repo: Repo, scope: PendingScope): PendingItem[] {
+  const present = scope.judging.rules.length > 0 ? listPending(scope) : approvedPending(scope)
+  const sources = [...new Set([...present.map((item) => item.source), ...approvedSources(scope)])]
+  const older = supersededOf(scope, sources).filter(
+    (item) => item.from === null || compareVersions(item.version, item.from) > 0,
+  )
+  const wanted = [...present, ...older].filter(
+    (item) => isWanted(item) && obstacles(item.verdicts).length === 0 && !isBack(repo, scope, item),
+  )
+  const bySource = Map.groupBy(wanted, (item) => `${item.release} ${item.archiveId} ${item.source}`)
+  return [...bySource.values()].flatMap(newestPerSuite)
+}
+
+/** A person approved these very files, or a rule acts. What a rule only asks approvals for, the gates judge. */
+function isWanted(item: PendingItem): boolean {
+  const action = item.rule?.acts === true ? item.rule.rule.action : null
+  return item.approvers.length > 0 || action === 'approve'
+}
+
+function approvedPending(scope: PendingScope): PendingItem[] {
+  return pendingOf(scope, approvedSources(scope))
+}
+
+function approvedSources({ store, target }: PendingScope): string[] {
+  return [...new Set(store.decisions.approvals(target.id).map((one) => one.source))]
+}
+
+/** What the channel had already and has no more was taken out on purpose. */
+function isBack({ store }: Repo, { target }: PendingScope, item: PendingItem): boolean {
+  return (
+    (item.kind === 'update' || item.kind === 'new') &&
+    store.history.lastRevisionOf(target.id, item.source, item.version) !== null
   )
 }
 
-function isThere(repo: Repo, channel: Channel, { source, version }: Decision): boolean {
-  return repo.store.views.lastRevisionOf(channel.id, source, version!) !== null
+/**
+ * As many of the items as can enter together without breaking anything: all if they can; else one family after the
+ * other, and what needs others of them along with these.
+ */
+export function admissible(
+  repo: Repo,
+  scope: PendingScope,
+  items: readonly PendingItem[],
+): readonly PendingItem[] {
+  const families = unhindered(repo, scope, items)
+  const whole = families.flat()
+  if (!breaks(repo, scope, whole)) return whole
+  const admitted: PendingItem[] = []
+  const left: (readonly PendingItem[])[] = []
+  for (const family of families) {
+    if (breaks(repo, scope, [...admitted, ...family])) left.push(family)
+    else admitted.push(...family)
+  }
+  for (const family of left) {
+    if (admitted.includes(family[0]!)) continue
+    const others = left.filter((one) => one !== family && !admitted.includes(one[0]!))
+    const needed = helpers(repo, scope, [...admitted, ...family], others)
+    if (needed !== null) admitted.push(...family, ...needed.flat())
+  }
+  return admitted
 }
 
-/** An approval binds the bytes that it saw. */
-function coversFiles(approval: Decision, item: PendingItem): boolean {
-  return item.arrived.every((stanza) => approval.files.includes(stanza.sha256))
+/** With what has to come along, if the gates let all of that in. */
+function unhindered(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): PendingItem[][] {
+  const taken = new Set<string>()
+  return items.flatMap((item) => {
+    if (taken.has(pendingKey(item))) return []
+    const whole = [item, ...companionsOf(repo, scope, [item])]
+    if (refusals(repo, scope, whole).length > 0) return []
+    const family = whole.filter((one) => !taken.has(pendingKey(one)))
+    for (const one of family) taken.add(pendingKey(one))
+    return [family]
+  })
+}
+
+function breaks(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): boolean {
+  if (items.length === 0 || !scope.judging.gates.isInstallable) return false
+  return releasesOf(items).some((release) => {
+    const change = planStanzas(
+      scope,
+      items.filter((item) => item.release === release),
+    )
+    return repo.installability.judge(scope.target, scope.feeding, release, change).regressions.length > 0
+  })
+}
+
+function helpers(
+  repo: Repo,
+  scope: PendingScope,
+  items: readonly PendingItem[],
+  others: readonly (readonly PendingItem[])[],
+): (readonly PendingItem[])[] | null {
+  const needed: (readonly PendingItem[])[] = []
+  for (const release of releasesOf(items)) {
+    const isHere = (item: PendingItem) => item.release === release
+    const candidates = others.map((family) => ({ family, ...planStanzas(scope, family.filter(isHere)) }))
+    const change = planStanzas(scope, items.filter(isHere))
+    const found = repo.installability.mend(scope.target, scope.feeding, release, change, candidates)
+    if (found === null) return null
+    needed.push(...found.map(({ family }) => family).filter((family) => !needed.includes(family)))
+  }
+  return needed
+}
+
+function releasesOf(items: readonly PendingItem[]): string[] {
+  return [...new Set(items.map((item) => item.release))]
 }

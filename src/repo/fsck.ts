@@ -36,9 +36,30 @@ interface Served {
   readonly isHead: boolean
 }
 
-export async function checkGenerated(repo: Repo, repairs: boolean): Promise<Damage[]> {
+export interface GeneratedCheck {
+  readonly publications: number
+  /** Ids of publications of which something is not as it should be. */
+  readonly suspects: readonly number[]
+}
+
+/** Looks at everything that is served, and changes nothing; a commit that is under way may give a false suspicion. */
+export async function checkGenerated(repo: Repo): Promise<GeneratedCheck> {
+  const all = servedPublications(repo)
+  const suspects = new Set<number>()
+  for (const served of all)
+    if ((await checkPublication(repo, served)).length > 0) suspects.add(served.publicationId)
+  return { publications: all.length, suspects: [...suspects] }
+}
+
+/** Looks at some again, with no commit under way, and mends what is damaged if `repairs`. */
+export async function settleSuspects(
+  repo: Repo,
+  suspects: readonly number[],
+  repairs: boolean,
+): Promise<Damage[]> {
   const damages: Damage[] = []
   for (const served of servedPublications(repo)) {
+    if (!suspects.includes(served.publicationId)) continue
     const name = nameOf(repo, served)
     const found = await checkPublication(repo, served)
     if (repairs && found.length > 0) await repair(repo, served)

@@ -6,7 +6,9 @@ import type { Decision, DecisionSubject } from '../store/decisions.ts'
 import type { Store } from '../store/store.ts'
 import { now, type Placed } from '../store/views.ts'
 import { classify, type PendingKind, type SourceChange } from './classify.ts'
-import { type Facts, judge, type Verdict } from './gates/gate.ts'
+import { type AppliedRule, type Facts, judge, obstacles, type Verdict } from './gates/gate.ts'
+import type { GateOptions, RuleOptions } from './options.ts'
+import { ruleFor } from './rules.ts'
 
 /** One source version that could move into a channel. */
 export interface PendingItem extends SourceChange<Placed> {
@@ -21,8 +23,13 @@ export interface PendingItem extends SourceChange<Placed> {
   readonly suites: readonly string[]
   /** Since when the feeding channel shows it (or, for what is gone, does not any more); milliseconds. */
   readonly since: number | null
+  /** Of what the feeding channel does not show any more: the last revision at which it did. */
+  readonly revision: number | null
   /** The newest verdict of a person on the version, if there is one. */
   readonly decision: Decision | null
+  /** Who approved the very files that would enter, each person once. */
+  readonly approvers: readonly string[]
+  readonly rule: AppliedRule | null
   readonly verdicts: readonly Verdict[]
 }
 
@@ -42,6 +49,20 @@ export interface PendingScope {
   readonly feeding: Channel
   /** The feeding channel's revision; present unless told. */
   readonly revision?: number
+  /** What the target's gates and rules go by. */
+  readonly judging: Judging
+}
+
+export interface Judging {
+  readonly gates: GateOptions
+  readonly rules: readonly RuleOptions[]
+  /** Since when each of the rules is there. */
+  readonly rulesSince: readonly number[]
+  readonly now: number
+  /** Who asks, if asking is an approval. */
+  readonly approver: string | null
+  /** From which revision of the feeding channel on candidates may have been superseded. */
+  readonly retainedSince: number
 }
 
 /** All that waits, by source name. */
@@ -56,6 +77,49 @@ export function pendingOf(scope: PendingScope, sources: readonly string[]): Pend
   return sources.flatMap((source) => reader.pendingOf(source))
 }
 
+/**
+ * What waited of some sources and was superseded in the feeding channel before it entered: older than what waits now,
+ * newer than what the target has. Newest first, for each source.
+ */
+export function supersededOf(scope: PendingScope, sources: readonly string[]): PendingItem[] {
+  const { store, feeding, judging } = scope
+  const readers = new Map<number, PendingReader>()
+  const readerAt = (revision: number) => {
+    const reader = readers.get(revision) ?? new PendingReader({ ...scope, revision })
+    readers.set(revision, reader)
+    return reader
+  }
+  return sources.flatMap((source) =>
+    store.history
+      .supersededOf(feeding.id, source, judging.retainedSince)
+      .sort((a, b) => compareVersions(b.version, a.version))
+      .flatMap(({ version, revision }) =>
+        readerAt(revision)
+          .pendingOf(source)
+          .filter((item) => item.version === version && (item.kind === 'update' || item.kind === 'new')),
+      ),
+  )
+}
+
+/** Of each source the newest version that may enter now, if the newest that waits must still soak. */
+export function ripeInstead(scope: PendingScope, items: readonly PendingItem[]): PendingItem[] {
+  const soaking = items.filter((item) => {
+    const found = obstacles(item.verdicts)
+    return found.length > 0 && found.every(({ gate }) => gate === 'soak')
+  })
+  const older = supersededOf(scope, [...new Set(soaking.map((item) => item.source))])
+  return soaking.flatMap((item) => {
+    const ripe = older.find(
+      (one) =>
+        one.source === item.source &&
+        one.release === item.release &&
+        one.archiveId === item.archiveId &&
+        obstacles(one.verdicts).length === 0,
+    )
+    return ripe === undefined ? [] : [ripe]
+  })
+}
+
 class PendingReader {
   readonly #scope: PendingScope
   readonly #revision: number
@@ -65,6 +129,7 @@ class PendingReader {
   readonly #archives: ReadonlyMap<number, string>
   readonly #holds: ReadonlyMap<string, Decision>
   readonly #verdicts: ReadonlyMap<string, Decision>
+  readonly #approvals: ReadonlyMap<string, readonly Decision[]>
 
   constructor(scope: PendingScope) {
     const { store, target } = scope
@@ -84,6 +149,7 @@ class PendingReader {
         .verdicts(target.id)
         .map((verdict) => [`${subjectKey(verdict)} ${verdict.version}`, verdict]),
     )
+    this.#approvals = Map.groupBy(store.decisions.approvals(target.id), subjectKey)
   }
 
   differingSources(): string[] {
@@ -137,18 +203,58 @@ class PendingReader {
     const competing = known.filter((stanza) => classes.has(this.#classOf(stanza.suiteId)))
     const from = highestVersion(competing.map((stanza) => stanza.sourceVersion)) ?? null
     const key = subjectKey({ release, archiveId, source })
+    const suites = [...suiteIds].map((id) => this.#suites.get(id)!.name).sort()
+    const archive = this.#archives.get(archiveId)!
+    const since = this.#since(source, change)
+    const rule = this.#ruleFor({ ...change, archive, suites, source, from, since })
     const item: Omit<PendingItem, 'verdicts'> = {
       ...change,
       release,
       archiveId,
-      archive: this.#archives.get(archiveId)!,
+      archive,
       source,
       from,
-      suites: [...suiteIds].map((id) => this.#suites.get(id)!.name).sort(),
-      since: this.#since(source, change),
+      suites,
+      since,
+      revision: this.#scope.revision ?? null,
       decision: this.#verdicts.get(`${key} ${change.version}`) ?? null,
+      approvers: this.#approvers(key, change, from, rule),
+      rule,
     }
     return { ...item, verdicts: judge(this.#facts(item, classes)) }
+  }
+
+  #ruleFor(
+    item: Pick<
+      PendingItem,
+      'archive' | 'suites' | 'source' | 'from' | 'since' | 'kind' | 'version' | 'arrived' | 'gone'
+    >,
+  ) {
+    const { rules, rulesSince } = this.#scope.judging
+    if (rules.length === 0) return null
+    const wantsSections = rules.some((rule) => rule.sections !== null)
+    const ids = (item.arrived.length > 0 ? item.arrived : item.gone).map((stanza) => stanza.id)
+    const sections = wantsSections ? this.#scope.store.records.fieldValues(ids, 'Section') : []
+    return ruleFor({ ...item, sections }, rules, rulesSince)
+  }
+
+  /** An approval binds the bytes that it saw; only a rule can have a newer version inherit it. */
+  #approvers(
+    key: string,
+    change: SourceChange<Placed>,
+    from: string | null,
+    rule: AppliedRule | null,
+  ): string[] {
+    const inherits = rule?.acts === true && rule.rule.inheritsApprovals
+    const people = (this.#approvals.get(key) ?? [])
+      .filter(({ version, files }) => {
+        if (version === change.version) return change.arrived.every((stanza) => files.includes(stanza.sha256))
+        const isOlder = compareVersions(version!, change.version) < 0
+        return inherits && isOlder && (from === null || compareVersions(version!, from) > 0)
+      })
+      .map(({ actor }) => actor)
+    const { approver } = this.#scope.judging
+    return [...new Set(approver === null ? people : [...people, approver])]
   }
 
   #classOf(suiteId: number): string {
@@ -164,13 +270,48 @@ class PendingReader {
   }
 
   #facts(item: Omit<PendingItem, 'verdicts'>, classes: ReadonlySet<string>): Facts {
+    const { gates, now: at } = this.#scope.judging
+    const ids = item.arrived.map((stanza) => stanza.id)
     return {
       item,
       channel: this.#scope.target.name,
+      now: at,
+      gates,
+      rule: item.rule,
+      approvers: item.approvers,
+      ...this.#soaking(item),
+      phasedPercentage: this.#phased(ids),
       hold: this.#holds.get(subjectKey(item)) ?? null,
       decision: item.decision,
       isWithdrawn: item.arrived.length > 0 && isWithdrawn(this.#offered(item, classes), item.version),
     }
+  }
+
+  /** For a security fix the clock starts with the first version that carried it, though a newer one is to enter. */
+  #soaking(item: Omit<PendingItem, 'verdicts'>): Pick<Facts, 'soakingSince' | 'soakingFrom'> {
+    const { store, feeding, judging } = this.#scope
+    const own = { soakingSince: item.since, soakingFrom: null }
+    if (judging.gates.soak.length === 0 && item.rule?.rule.soakSeconds == null) return own
+    if (item.arrived.length === 0) return own
+    const fixes = store.history
+      .securityVersions(feeding.id, item.archiveId, item.source, judging.retainedSince)
+      .filter(
+        ({ version }) =>
+          compareVersions(version, item.version) < 0 &&
+          (item.from === null || compareVersions(version, item.from) > 0),
+      )
+      .sort((a, b) => a.revision - b.revision)
+    const [first] = fixes
+    if (first === undefined) return own
+    const since = store.channels.snapshotOfRevision(first.revision)?.at ?? null
+    if (since === null || (item.since !== null && since >= item.since)) return own
+    return { soakingSince: since, soakingFrom: first.version }
+  }
+
+  /** The least of what upstream says of the files that would enter. */
+  #phased(ids: readonly number[]): number | null {
+    const values = this.#scope.store.records.fieldValues(ids, 'Phased-Update-Percentage').map(Number)
+    return values.length === 0 ? null : Math.min(...values)
   }
 
   /** The versions that upstream offers of a source, in the competing suites of all archives of the release. */
@@ -187,7 +328,8 @@ class PendingReader {
     const { store, feeding } = this.#scope
     const [one] = change.arrived
     if (one === undefined) return null
-    const first = store.views.firstRevisionOf(feeding.id, one.archiveId, source, change.version) ?? one.since
+    const first =
+      store.history.firstRevisionOf(feeding.id, one.archiveId, source, change.version) ?? one.since
     return store.channels.snapshotOfRevision(first)?.at ?? null
   }
 }

@@ -1,15 +1,20 @@
 // Promotion: chosen source versions enter a gated channel, judged together, in one snapshot.
 import type { Json } from '../lib/canonical-json.ts'
-import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
+import { formatIso } from '../lib/units.ts'
 import type { Actor } from '../store/audit.ts'
-import type { Channel, Snapshot } from '../store/channels.ts'
+import type { Snapshot } from '../store/channels.ts'
+import type { Decision } from '../store/decisions.ts'
 import type { Placed } from '../store/views.ts'
 import { indexChanges } from './changes.ts'
 import { isSamePlace, planEntry } from './entry.ts'
+import { companionsOf, familiesOf, groupsOf } from './families.ts'
 import { obstacles, type Verdict } from './gates/gate.ts'
-import type { PendingItem, PendingScope } from './pending.ts'
+import { objectionsTo } from './guards.ts'
+import type { Uninstallable } from './installability.ts'
+import { listPending, type PendingItem, type PendingScope } from './pending.ts'
 import type { Repo } from './repo.ts'
+import { newestPerSuite } from './selectors.ts'
 
 /** An item that the gates keep out, with why. */
 export interface Refusal {
@@ -19,32 +24,130 @@ export interface Refusal {
 
 export interface PromotionPlan {
   readonly scope: PendingScope
+  /** What was chosen and may enter, with what has to come along. */
   readonly items: readonly PendingItem[]
+  /** Of these, what comes along because it belongs together, or is needed. */
+  readonly companions: readonly PendingItem[]
   readonly refused: readonly Refusal[]
   readonly enter: readonly Placed[]
   readonly leave: readonly Placed[]
+  /** Why so great a loss needs to be forced. */
+  readonly objections: readonly string[]
+  /** What could be installed and could not be afterwards. */
+  readonly regressions: readonly Uninstallable[]
+  /** Who would have to come along so that nothing breaks; null if that would not help, or nothing breaks. */
+  readonly mending: readonly PendingItem[] | null
 }
 
-/** Decides which of the items may enter (`force` overrides the gates), and what exactly would change. */
+export interface PlanOptions {
+  /** Overrides the gates. */
+  readonly isForced: boolean
+  /** Takes along what is needed so that nothing breaks. */
+  readonly withDeps: boolean
+}
+
+export const plainly: PlanOptions = { isForced: false, withDeps: false }
+
+/** Decides which of the items may enter, and what exactly would change. They are judged as one. */
 export function planPromotion(
+  repo: Repo,
   scope: PendingScope,
   chosen: readonly PendingItem[],
-  force: boolean,
+  options: PlanOptions,
 ): PromotionPlan {
-  const refused: Refusal[] = []
-  const items = chosen.filter((item) => {
-    const found = force ? [] : obstacles(item.verdicts)
-    if (found.length > 0) refused.push({ item, obstacles: found })
-    return found.length === 0
-  })
-  return { scope, items, refused, ...planStanzas(scope, items) }
+  const companions = companionsOf(repo, scope, chosen)
+  const plan = planItems(repo, scope, [...chosen, ...companions], options.isForced)
+  if (options.isForced || plan.regressions.length === 0) return { ...plan, companions, mending: null }
+  const mending = findMenders(repo, scope, plan)
+  if (!options.withDeps || mending === null || mending.length === 0) return { ...plan, companions, mending }
+  const whole = planPromotion(repo, scope, [...chosen, ...mending], { ...options, withDeps: false })
+  return { ...whole, companions: [...mending, ...whole.companions] }
 }
 
-function planStanzas(
+type ItemsPlan = Omit<PromotionPlan, 'companions' | 'mending'>
+
+function planItems(
+  repo: Repo,
+  scope: PendingScope,
+  chosen: readonly PendingItem[],
+  isForced: boolean,
+): ItemsPlan {
+  const refused = isForced ? [] : refusals(repo, scope, chosen)
+  const items = chosen.filter((item) => !refused.some((one) => one.item === item))
+  const change = planStanzas(scope, items)
+  const objections = objectionsTo(scope.store, scope.target.id, indexChanges(change))
+  return { scope, items, refused, ...change, objections, regressions: regressionsOf(repo, scope, change) }
+}
+
+/** What the gates keep out, and what moves together with that. */
+export function refusals(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): Refusal[] {
+  const groups = groupsOf(repo, scope)
+  const found = items.flatMap((item): Refusal[] => {
+    const why = obstacles(item.verdicts)
+    return why.length > 0 ? [{ item, obstacles: why }] : []
+  })
+  const relatives = items.flatMap((item): Refusal[] => {
+    if (found.some((one) => one.item === item)) return []
+    const families = familiesOf(item.source, groups)
+    const other = found.find(
+      (one) =>
+        one.item.release === item.release &&
+        familiesOf(one.item.source, groups).some((family) => families.includes(family)),
+    )
+    if (other === undefined) return []
+    const sentence = `Moves together with ${other.item.source}: ${other.obstacles[0]!.sentence}`
+    return [{ item, obstacles: [{ gate: 'together', state: 'blocked', sentence }] }]
+  })
+  return [...found, ...relatives]
+}
+
+function regressionsOf(
+  repo: Repo,
+  { target, feeding, judging }: PendingScope,
+  change: { readonly enter: readonly Placed[]; readonly leave: readonly Placed[] },
+): Uninstallable[] {
+  if (!judging.gates.isInstallable) return []
+  return byRelease(change).flatMap(
+    ([release, part]) => repo.installability.judge(target, feeding, release, part).regressions,
+  )
+}
+
+function byRelease(change: { readonly enter: readonly Placed[]; readonly leave: readonly Placed[] }) {
+  const releases = new Set([...change.enter, ...change.leave].map((stanza) => stanza.release))
+  const of = (stanzas: readonly Placed[], release: string) =>
+    stanzas.filter((stanza) => stanza.release === release)
+  return [...releases].map(
+    (release) => [release, { enter: of(change.enter, release), leave: of(change.leave, release) }] as const,
+  )
+}
+
+/** Further waiting sources, as few as can be, with which nothing breaks. */
+function findMenders(repo: Repo, scope: PendingScope, plan: ItemsPlan): PendingItem[] | null {
+  const { target, feeding } = scope
+  const taken = new Set(plan.items.map((item) => item.source))
+  const waiting = listPending(scope).filter(
+    (item) =>
+      !taken.has(item.source) &&
+      (item.kind === 'update' || item.kind === 'new' || item.kind === 'late-binaries') &&
+      item.verdicts.every((verdict) => verdict.gate !== 'holds' || verdict.state === 'pass'),
+  )
+  const menders: PendingItem[] = []
+  for (const [release, change] of byRelease(plan)) {
+    const here = waiting.filter((item) => item.release === release)
+    const newest = [...Map.groupBy(here, (item) => `${item.archiveId} ${item.source}`).values()]
+    const candidates = newest.flatMap(newestPerSuite).map((item) => ({ item, ...planStanzas(scope, [item]) }))
+    const found = repo.installability.mend(target, feeding, release, change, candidates)
+    if (found === null) return null
+    menders.push(...found.map(({ item }) => item))
+  }
+  return menders
+}
+
+export function planStanzas(
   scope: PendingScope,
   items: readonly PendingItem[],
 ): { enter: Placed[]; leave: Placed[] } {
-  const { store, target, feeding, revision } = scope
+  const { store, target, feeding } = scope
   const leave: Placed[] = items.flatMap((item) => item.gone)
   const enter: Placed[] = []
   for (const [release, here] of Map.groupBy(items, (item) => item.release)) {
@@ -55,7 +158,8 @@ function planStanzas(
       .filter((stanza) => stanza.release === release)
     const plan = planEntry(entering, shown, (stanza) => {
       const view = store.views.find(feeding.id, stanza.indexId)
-      return view !== null && store.views.holds(view.id, stanza.id, revision)
+      const mine = here.find((item) => item.source === stanza.source)
+      return view !== null && store.views.holds(view.id, stanza.id, mine?.revision ?? scope.revision)
     })
     enter.push(...plan.enter)
     for (const stanza of plan.leave) if (!leave.some((one) => isSamePlace(one, stanza))) leave.push(stanza)
@@ -71,7 +175,10 @@ export interface PromotionOrder {
   readonly asOf: string | null
 }
 
-/** Carries a plan out. The plan must have been made after the last commit. Null if there is nothing to change. */
+/**
+ * Carries a plan out. The plan must have been made after the last commit. Null if there is nothing to change, or if a
+ * guard objects and is not overridden.
+ */
 export async function promote(
   repo: Repo,
   plan: PromotionPlan,
@@ -79,6 +186,7 @@ export async function promote(
   emit: Emit,
 ): Promise<Snapshot | null> {
   if (plan.enter.length === 0 && plan.leave.length === 0) return null
+  if ((plan.objections.length > 0 || plan.regressions.length > 0) && !order.force) return null
   const { target, feeding } = plan.scope
   return repo.committer.commit(
     {
@@ -93,12 +201,21 @@ export async function promote(
         details: {
           from: feeding.name,
           ...(order.asOf === null ? {} : { asOf: order.asOf }),
+          ...describeOverridden(plan),
           items: plan.items.map((item) => describeItem(item, order.force)),
         },
       },
     },
     emit,
   )
+}
+
+function describeOverridden({ objections, regressions }: PromotionPlan): { overridden?: Json } {
+  const overridden = [
+    ...objections,
+    ...regressions.map((one) => `${one.name} ${one.version}: ${one.sentence}`),
+  ]
+  return overridden.length === 0 ? {} : { overridden: overridden.slice(0, 100) }
 }
 
 function describeItem(item: PendingItem, isForced: boolean): Json {
@@ -112,46 +229,13 @@ function describeItem(item: PendingItem, isForced: boolean): Json {
     release: item.release,
     suites: item.suites,
     files: [...new Set(item.arrived.map((stanza) => stanza.sha256))].sort(),
+    ...(item.decision?.verb === 'approve' ? { approvedBy: [describeApproval(item.decision)] } : {}),
+    ...(item.approvers.length === 0 ? {} : { approvers: item.approvers }),
+    ...(item.rule?.acts === true ? { rule: item.rule.number } : {}),
     ...(overridden.length === 0 ? {} : { overridden }),
   }
 }
 
-/** The gated channel that is meant, and the one that feeds it. */
-export function scopeOf(repo: Repo, to: string | null): { target: Channel; feeding: Channel } {
-  const { channels } = repo.store
-  const gated = channels
-    .list()
-    .filter((channel) => channel.parentId !== null && !channel.follows && channel.isConfigured)
-  const name = to ?? (gated.some((channel) => channel.name === 'approved') ? 'approved' : null)
-  const target = name === null && gated.length === 1 ? gated[0]! : name === null ? null : channels.find(name)
-  if (target === null || target.parentId === null) {
-    if (name === null) {
-      const names = gated.map((channel) => channel.name).join(', ')
-      throw new UusError(
-        'USAGE',
-        gated.length === 0 ? 'No channel is gated' : 'There are several gated channels',
-        {
-          hint: gated.length === 0 ? 'Add one under "channels"' : `Say which: --to, one of ${names}`,
-        },
-      )
-    }
-    throw unknownChannel(repo, name)
-  }
-  if (target.follows) {
-    throw new UusError(
-      'USAGE',
-      `Channel ${target.name} is not gated: it takes over ${channels.get(target.parentId).name} by itself`,
-      {
-        hint: 'Promote to a gated channel; "uus channel list" shows which they are',
-      },
-    )
-  }
-  return { target, feeding: channels.get(target.parentId) }
-}
-
-export function unknownChannel(repo: Repo, name: string): UusError {
-  const known = repo.store.channels.list().map((channel) => channel.name)
-  return new UusError('UNKNOWN_NAME', `There is no channel "${name}"`, {
-    hint: `Channels are: ${known.join(', ')}`,
-  })
+function describeApproval({ actor, at, reason }: Decision): Json {
+  return { actor, at: formatIso(at), reason }
 }

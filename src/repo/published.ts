@@ -7,6 +7,7 @@ import type { Sha256 } from '../lib/digest.ts'
 import { formatIso, parseSnapshotId } from '../lib/units.ts'
 import type { Suite } from '../store/archives.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
+import type { AuditKey } from '../store/checkpoints.ts'
 import type { SigningKey } from '../store/keys.ts'
 import type { PoolFile } from '../store/pool-files.ts'
 import type { Head, PublicationFile } from '../store/publications.ts'
@@ -87,6 +88,8 @@ export interface PublishedChannel {
 
 export interface Published {
   readonly channels: ReadonlyMap<string, PublishedChannel>
+  /** What the audit log is signed by; newest first. */
+  readonly auditKeys: readonly AuditKey[]
   /** A package file that a channel names so, now or in a retained snapshot. One indexed look-up. */
   findPackage(channel: PublishedChannel, archive: ServedArchive, path: string): PoolFile | null
   /** The newest snapshot of a channel at or before a time (`YYYYMMDDTHHMMSSZ`). */
@@ -96,8 +99,8 @@ export interface Published {
 /** The Last-Modified of whatever never changes under its name: the same on every server and for ever. */
 export const immutableSince = Date.UTC(2000, 0, 1)
 
-/** How many snapshots are kept however old they are, the present one included. */
-const keptSnapshots = 3
+/** How many snapshots are kept however old they are: three that clients may still be at, and the present one. */
+const keptSnapshots = 4
 /** Snapshots that are remembered as they are served. */
 const knownSnapshots = 64
 // A commit that is under way has its time already, which nobody may have asked for before.
@@ -138,6 +141,7 @@ export class PublishedLoader {
       const snapshots = new Snapshots(store, this.#clock)
       return {
         channels: new Map(channels.map((channel) => [channel.name, channel])),
+        auditKeys: store.checkpoints.keys(),
         findPackage: (channel, archive, path) =>
           store.poolFiles.find(channel.id, archive.id, path, channel.retainedSince),
         findSnapshot: (channel, time) => snapshots.find(channel, time),
@@ -164,7 +168,9 @@ class Snapshots {
     const at = parseSnapshotId(time)
     if (at === null) return { type: 'absent', why: `"${time}" is no time like 20261123T170547Z` }
     const exact = channels.findSnapshot(channel.id, time)
-    if (exact === null && at > this.#knownUntil(channel) - unsettledMs)
+    // The next snapshot will be later than the present one: what was before that is settled.
+    const isSettled = at <= Math.max(this.#knownUntil(channel) - unsettledMs, channel.head?.at ?? 0)
+    if (exact === null && !isSettled)
       return { type: 'absent', why: `What ${channel.name} will be at ${time} is not known yet` }
     const snapshot = exact ?? channels.snapshotAt(channel.id, at)
     if (snapshot === null)

@@ -25,6 +25,8 @@ export async function renewEnvelopes(repo: Repo, afterMs: number = dayMs): Promi
 function isDue(repo: Repo, channel: Channel, head: Head, afterMs: number): boolean {
   const now = repo.clock.now()
   if (head.signedBy !== repo.store.keys.signers(channel.id)) return true
+  // Made by a wrong clock: no client takes it.
+  if (head.date > now) return true
   const { archive } = repo.store.archives.suite(head.suiteId)
   const snapshots = snapshotsField(repo.settings.snapshotsUrl, channel.name, archive)
   const { release } = repo.store.publications.envelopeOf(channel.id, head.suiteId)

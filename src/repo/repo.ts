@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Store } from '../store/store.ts'
 import type { Committer, GeneratedStores } from './commit.ts'
+import type { Installability } from './installability.ts'
 import type { ChannelOptions, PublishSettings } from './options.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -16,6 +17,7 @@ export interface Repo {
   readonly settings: PublishSettings
   /** The configured channels, parents before children. */
   readonly channels: readonly ChannelOptions[]
+  readonly installability: Installability
   /** Package files that are here. */
-  readonly packages: Pick<Blobs, 'sizeOf'>
+  readonly packages: Pick<Blobs, 'sizeOf' | 'open' | 'list'>
 }

@@ -7,7 +7,14 @@ import type { Channel } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
 import { now } from '../store/views.ts'
 import type { PendingKind } from './classify.ts'
-import { listPending, type PendingItem, type PendingScope, pendingKey, pendingOf } from './pending.ts'
+import {
+  listPending,
+  type PendingItem,
+  type PendingScope,
+  pendingKey,
+  pendingOf,
+  ripeInstead,
+} from './pending.ts'
 
 export type Selector =
   | { readonly type: 'all' }
@@ -64,6 +71,8 @@ export interface SelectionOptions {
   readonly include: readonly PendingKind[]
   /** Milliseconds. */
   readonly now: number
+  /** Instead of a version that must still soak, the newest older one that need not. */
+  readonly takesRipe?: boolean
 }
 
 /**
@@ -115,7 +124,7 @@ class Chooser {
       groupKey,
     ).values()) {
       const taken = items.filter((one) => this.#isTaken(one, selector))
-      for (const item of newestPerSuite(withoutDeclined(taken))) this.#take(item)
+      for (const item of this.#ripe(newestPerSuite(withoutDeclined(taken)))) this.#take(item)
     }
   }
 
@@ -156,7 +165,7 @@ class Chooser {
     for (const items of Map.groupBy(matching, groupKey).values()) {
       const usual = items.filter((item) => this.#isAskedFor(item))
       if (usual.length > 0) {
-        const chosen = selector.version === null ? newestPerSuite(withoutDeclined(usual)) : usual
+        const chosen = selector.version === null ? this.#ripe(newestPerSuite(withoutDeclined(usual))) : usual
         for (const item of chosen) {
           const taken = this.#take(item)
           if (!isPattern) this.#named.add(taken)
@@ -173,6 +182,14 @@ class Chooser {
     }
   }
 
+  #ripe(items: readonly PendingItem[]): readonly PendingItem[] {
+    if (this.#options.takesRipe !== true || this.#scope.revision !== undefined) return items
+    const ripe = ripeInstead(this.#scope, items)
+    if (ripe.length === 0) return items
+    const isReplaced = (item: PendingItem) => ripe.some((one) => groupKey(one) === groupKey(item))
+    return [...items.filter((item) => !isReplaced(item)), ...ripe]
+  }
+
   #isAskedFor(item: PendingItem): boolean {
     return !askedForKinds.has(item.kind) || this.#options.include.includes(item.kind)
   }
@@ -187,12 +204,12 @@ class Chooser {
     const found = waiting.filter((item) => compareVersions(item.version, version) === 0)
     const { store, feeding, target } = this.#scope
     const isKnown = [feeding.id, target.id].some((id) =>
-      sources.some((source) => store.views.lastRevisionOf(id, source, version) !== null),
+      sources.some((source) => store.history.lastRevisionOf(id, source, version) !== null),
     )
     if (found.length === 0 && !isKnown) throw this.#unknownVersion(selector.pattern, version)
     if (found.length > 0 || this.#scope.revision !== undefined) return found
     for (const source of sources) {
-      const revision = store.views.lastRevisionOf(feeding.id, source, version)
+      const revision = store.history.lastRevisionOf(feeding.id, source, version)
       if (revision === null) continue
       found.push(
         ...pendingOf({ ...this.#scope, revision }, [source]).filter(
@@ -272,7 +289,7 @@ function withoutDeclined(items: readonly PendingItem[]): readonly PendingItem[] 
 }
 
 /** Of several waiting versions of a source the newest in each suite; what is not a version's entry stays. */
-function newestPerSuite(items: readonly PendingItem[]): PendingItem[] {
+export function newestPerSuite(items: readonly PendingItem[]): PendingItem[] {
   const best = new Map<string, string>()
   const entering = items.filter((item) => item.kind === 'update' || item.kind === 'new')
   for (const item of entering) {

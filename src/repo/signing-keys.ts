@@ -1,11 +1,11 @@
 // The channels' signing keys: made here, private parts kept in files of mode 0600 that only this process reads.
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Disk, writeFileDurable } from '../lib/disk.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Tx } from '../store/database.ts'
 import type { Keys, SigningKey } from '../store/keys.ts'
-import { type KeyAlgorithm, makeSigningKey, Signer } from '../trust/signing.ts'
+import { type KeyAlgorithm, makeKey, makeSigningKey, type NewKey, Signer } from '../trust/signing.ts'
 
 /** A signer and the fingerprints that it signs with. */
 export interface ChannelSigner {
@@ -55,11 +55,14 @@ export class SigningKeys {
     role: SigningKey['role'],
     now: number,
   ): Promise<Omit<SigningKey, 'channelId'>> {
-    await this.#disk.makeFolder(this.#folder, 0o700)
-    const key = await makeSigningKey(channel, algorithm, now)
-    await writeFileDurable(this.#disk, this.#pathOf(key.fingerprint), key.privateKey, 0o600)
-    const { fingerprint, publicKey } = key
+    const { fingerprint, publicKey } = await this.#write(await makeSigningKey(channel, algorithm, now))
     return { fingerprint, role, algorithm, publicKey, madeAt: now, changedAt: now }
+  }
+
+  /** All private parts, for a backup. */
+  async privateFiles(): Promise<{ readonly name: string; readonly bytes: Buffer }[]> {
+    const names = (await readdir(this.#folder)).filter((name) => name.endsWith('.key')).sort()
+    return Promise.all(names.map(async (name) => ({ name, bytes: await readFile(join(this.#folder, name)) })))
   }
 
   /** Removes a private key for good, after the transaction that retires it. */
@@ -73,25 +76,41 @@ export class SigningKeys {
     const known = this.#signers.get(channelId)
     if (known?.signedBy === signedBy) return known
     const fingerprints = signedBy.split(' ').filter((fingerprint) => fingerprint !== '')
-    const armored = await Promise.all(fingerprints.map((fingerprint) => this.#read(fingerprint, channel)))
-    const made = { signer: await Signer.fromArmored(armored, channel), signedBy }
+    const made = { signer: await this.#load(fingerprints, `channel ${channel}`), signedBy }
     this.#signers.set(channelId, made)
     return made
   }
 
-  async #read(fingerprint: string, channel: string): Promise<string> {
+  /** Makes a key that belongs to no channel. The private file is durable when it resolves. */
+  async makeAlone(userId: string, now: number): Promise<Omit<NewKey, 'privateKey'>> {
+    return this.#write(await makeKey(userId, 'ed25519', now))
+  }
+
+  /** The signer of such a key. SIGNING_KEY_MISSING names the file that is gone. */
+  signerOf(fingerprint: string, owner: string): Promise<Signer> {
+    return this.#load([fingerprint], owner)
+  }
+
+  async #write({ privateKey, ...key }: NewKey): Promise<Omit<NewKey, 'privateKey'>> {
+    await this.#disk.makeFolder(this.#folder, 0o700)
+    await writeFileDurable(this.#disk, this.#pathOf(key.fingerprint), privateKey, 0o600)
+    return key
+  }
+
+  async #load(fingerprints: readonly string[], owner: string): Promise<Signer> {
+    const armored = await Promise.all(fingerprints.map((fingerprint) => this.#read(fingerprint, owner)))
+    return Signer.fromArmored(armored, owner)
+  }
+
+  async #read(fingerprint: string, owner: string): Promise<string> {
     const path = this.#pathOf(fingerprint)
     try {
       return await readFile(path, 'utf8')
     } catch (error) {
-      throw new UusError(
-        'SIGNING_KEY_MISSING',
-        `The signing key of channel ${channel} cannot be read: ${path}`,
-        {
-          cause: error,
-          hint: 'Restore the data directory\'s "keys" folder from your backup',
-        },
-      )
+      throw new UusError('SIGNING_KEY_MISSING', `The signing key of ${owner} cannot be read: ${path}`, {
+        cause: error,
+        hint: 'Restore the data directory\'s "keys" folder from your backup',
+      })
     }
   }
 

@@ -21,7 +21,15 @@ export interface Followed {
   readonly decision: number
 }
 
-export type SnapshotKind = 'adopt' | 'follow' | 'seed' | 'promote' | 'rollback' | 'drop' | 'configure'
+export type SnapshotKind =
+  | 'adopt'
+  | 'follow'
+  | 'seed'
+  | 'promote'
+  | 'rollback'
+  | 'remove'
+  | 'drop'
+  | 'configure'
 
 export interface Snapshot {
   readonly revision: number

@@ -51,10 +51,10 @@ export class Database implements Disposable {
     this.#sqlite = sqlite
     this.#step = step
     this.#tx = {
-      run: (sql, ...values) => this.#prepared(sql).run(...values),
+      run: (sql, ...values) => this.#run(this.#prepared(sql), values),
       runner: (sql) => {
         const statement = this.#prepared(sql)
-        return (...values) => statement.run(...values)
+        return (...values) => this.#run(statement, values)
       },
     } as Tx
   }
@@ -84,8 +84,21 @@ export class Database implements Disposable {
   /** Opens an existing file for reading. */
   static openReader(path: string): Database {
     const sqlite = open(path, { readonly: true, fileMustExist: true })
-    sqlite.pragma('cache_size = -16384')
+    try {
+      refuseOtherVersion(sqlite, path)
+      sqlite.pragma('cache_size = -16384')
+    } catch (error) {
+      sqlite.close()
+      throw unusable(path, error)
+    }
     return new Database(sqlite, () => {})
+  }
+
+  #run(statement: Sqlite.Statement, values: readonly unknown[]): RunResult {
+    this.#step('statement')
+    const result = statement.run(...values)
+    this.#step('statement done')
+    return result
   }
 
   /** A statement, prepared once per connection. */
@@ -137,6 +150,17 @@ export class Database implements Disposable {
     return result
   }
 
+  /** Copies everything as it is at one moment to a new file, while others read and write. */
+  async backUp(path: string): Promise<void> {
+    await this.#sqlite.backup(path)
+  }
+
+  /** What is wrong with the file itself; empty if nothing is. */
+  check(): string[] {
+    const rows = this.#sqlite.pragma('quick_check') as { quick_check: string }[]
+    return rows.map((row) => row.quick_check).filter((message) => message !== 'ok')
+  }
+
   /** The commit is durable in the write-ahead log; moving it into the database can wait for a pause. */
   #checkpointSoon(): void {
     if (this.#checkpoint !== null) return
@@ -153,6 +177,8 @@ export class Database implements Disposable {
     this.#sqlite.exec('BEGIN')
     try {
       return query()
+    } catch (error) {
+      throw unusable(this.#sqlite.name, error)
     } finally {
       this.#sqlite.exec('COMMIT')
     }
@@ -203,21 +229,40 @@ function unusable(path: string, error: unknown): unknown {
   return new UusError('DATA_UNUSABLE', `${path}: ${known[0]}`, { cause: error, hint: known[1] })
 }
 
-/** Numbered files, each in a transaction of its own; a database of a newer program is refused. */
-function migrate(sqlite: Sqlite.Database, path: string): void {
-  const files = readdirSync(migrationsFolder)
+function migrationFiles(): string[] {
+  return readdirSync(migrationsFolder)
     .filter((name) => name.endsWith('.sql'))
     .sort()
+}
+
+/** A reader cannot bring a database up to date. */
+function refuseOtherVersion(sqlite: Sqlite.Database, path: string): void {
   const version = sqlite.pragma('user_version', { simple: true }) as number
-  if (version > files.length) {
-    throw new UusError(
-      'DATA_TOO_NEW',
-      `${path} was written by a newer UUS (schema ${version}, this is ${files.length})`,
-      {
-        hint: 'Run that newer version, or restore a backup from before the upgrade',
-      },
-    )
-  }
+  const own = migrationFiles().length
+  if (version > own) throw tooNew(path, version, own)
+  if (version === own) return
+  throw new UusError(
+    'DATA_UNUSABLE',
+    `${path} was written by an older UUS (schema ${version}, this is ${own})`,
+    {
+      hint: 'Start the server, or run "uus init", which bring it up to date',
+    },
+  )
+}
+
+function tooNew(path: string, version: number, own: number): UusError {
+  return new UusError(
+    'DATA_TOO_NEW',
+    `${path} was written by a newer UUS (schema ${version}, this is ${own})`,
+    { hint: 'Run that newer version, or restore a backup from before the upgrade' },
+  )
+}
+
+/** Numbered files, each in a transaction of its own; a database of a newer program is refused. */
+function migrate(sqlite: Sqlite.Database, path: string): void {
+  const files = migrationFiles()
+  const version = sqlite.pragma('user_version', { simple: true }) as number
+  if (version > files.length) throw tooNew(path, version, files.length)
   if (version === files.length) return
   sqlite.function('field_of', { deterministic: true }, fieldOf)
   for (const [index, file] of files.entries()) {

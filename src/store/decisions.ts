@@ -63,14 +63,15 @@ export class Decisions {
     }
   }
 
-  /** A suite of the archive goes by another release from now on: what is in force there holds on. */
+  /** A suite of the archive goes by another release from now on: what is in force there holds on. Their number. */
   carryOver(
     tx: Tx,
     archiveId: number,
     from: string,
     to: string,
     by: { readonly at: number; readonly actor: string },
-  ): void {
+  ): number {
+    let count = 0
     const channels = this.#db
       .pluck<number>('SELECT DISTINCT channel_id FROM decision WHERE archive_id = ? AND release = ?')
       .all(archiveId, from)
@@ -80,8 +81,10 @@ export class Decisions {
         if (decision.archiveId !== archiveId || decision.release !== from) continue
         const reason = `release ${from} is ${to} now${decision.reason === null ? '' : `; ${decision.reason}`}`
         this.add(tx, { ...decision, ...by, release: to, reason })
+        count++
       }
     }
+    return count
   }
 
   /** The holds in force on a channel. */
@@ -94,6 +97,20 @@ export class Decisions {
   /** The verdicts in force on versions: the newer of approve and decline. */
   verdicts(channelId: number): Decision[] {
     return this.#newest(channelId, "verb IN ('approve', 'decline')", 'source, version')
+  }
+
+  /** All approvals of versions that were not declined since. */
+  approvals(channelId: number): Decision[] {
+    const rows = this.#db
+      .prepare<Row>(
+        `SELECT * FROM decision AS one WHERE channel_id = ? AND verb = 'approve' AND NOT EXISTS (
+           SELECT 1 FROM decision AS other WHERE other.channel_id = one.channel_id AND other.verb = 'decline'
+             AND other.release = one.release AND other.archive_id = one.archive_id AND other.source = one.source
+             AND other.version = one.version AND other.id > one.id)
+         ORDER BY id`,
+      )
+      .all(channelId)
+    return rows.map((row) => this.#toDecision(row))
   }
 
   /** The sources of a channel that were decided about after a decision, and the newest decision. */

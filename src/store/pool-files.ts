@@ -12,6 +12,14 @@ interface FileRow {
   size_bytes: number
 }
 
+/** An address of a package file. */
+export interface FilePlace {
+  readonly archive: string
+  /** Below the archive. */
+  readonly path: string
+  readonly sizeBytes: number
+}
+
 export interface PoolFileChange {
   readonly entered: readonly number[]
   readonly left: readonly number[]
@@ -45,6 +53,29 @@ export class PoolFiles {
   blocked(): Sha256[] {
     return this.#db
       .pluck<Uint8Array>('SELECT sha256 FROM blocked_file ORDER BY sha256')
+      .all()
+      .map(sha256FromBytes)
+  }
+
+  /** Where channels name a file, present ones first. Looks through everything. */
+  placesOf(sha256: Sha256): FilePlace[] {
+    return this.#db
+      .prepare<FilePlace>(
+        `SELECT DISTINCT archive.name AS archive, pool_file.path, pool_file.size_bytes AS sizeBytes
+         FROM pool_file JOIN archive ON archive.id = pool_file.archive_id
+         WHERE pool_file.sha256 = ? ORDER BY pool_file.until IS NOT NULL, pool_file.until DESC`,
+      )
+      .all(sha256Bytes(sha256))
+  }
+
+  /** The files of local archives that some channel names or named: nobody else has them. */
+  localFiles(): Sha256[] {
+    return this.#db
+      .pluck<Uint8Array>(
+        `SELECT DISTINCT pool_file.sha256 FROM archive
+         CROSS JOIN pool_file ON pool_file.archive_id = archive.id WHERE archive.is_local = 1
+         ORDER BY pool_file.sha256`,
+      )
       .all()
       .map(sha256FromBytes)
   }

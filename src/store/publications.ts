@@ -185,7 +185,7 @@ export class Publications {
   #recordDate(tx: Tx, channelId: number, suiteId: number, date: number): void {
     tx.run(
       `INSERT INTO last_date (channel_id, suite_id, date) VALUES (?, ?, ?)
-       ON CONFLICT (channel_id, suite_id) DO UPDATE SET date = max(date, excluded.date)`,
+       ON CONFLICT (channel_id, suite_id) DO UPDATE SET date = max(last_date.date, excluded.date)`,
       channelId,
       suiteId,
       date,
@@ -199,6 +199,16 @@ export class Publications {
         .pluck<number>('SELECT date FROM last_date WHERE channel_id = ? AND suite_id = ?')
         .get(channelId, suiteId) ?? null
     )
+  }
+
+  /** How many suites' newest Dates are after a time. */
+  datesAfter(time: number): number {
+    return this.#db.pluck<number>('SELECT count(*) FROM last_date WHERE date > ?').get(time)!
+  }
+
+  /** Dates ahead of `now` count no more: a wrong clock gave them. How many there were. */
+  forgetDatesAfter(tx: Tx, now: number): number {
+    return tx.run('UPDATE last_date SET date = ? WHERE date > ?', now - 61_000, now).changes
   }
 
   /** The publications that a channel had at a revision. */

@@ -179,6 +179,12 @@ export class Records {
       .map((text) => Buffer.from(text.buffer, text.byteOffset, text.byteLength))
   }
 
+  /** The distinct values that a field has in some records. */
+  fieldValues(ids: readonly number[], field: string): string[] {
+    const line = new RegExp(`^${field}:[ \\t]*(.*?)[ \\t]*$`, 'im')
+    return [...new Set(this.texts(ids).flatMap((text) => line.exec(text.toString('latin1'))?.[1] ?? []))]
+  }
+
   get(id: number): PackageRecord {
     return toRecord(this.#db.prepare<RecordRow>(`SELECT ${recordColumns} FROM record WHERE id = ?`).get(id)!)
   }

@@ -8,6 +8,14 @@ export type SettingName =
   | 'alarms-revision'
   /** By which other servers know this one. */
   | 'server-id'
+  /** Up to which revision the times of snapshots count no more, because the clock was wrong. */
+  | 'times-reset-revision'
+  /** What the audit log's checkpoints call this installation. */
+  | 'audit-origin'
+  /** Since when a channel has a rule. */
+  | `rule:${string}`
+  /** A part of the configuration, as it was last written into the audit log. */
+  | `configured:${string}`
 
 export class Settings {
   readonly #db: Database
@@ -18,6 +26,17 @@ export class Settings {
 
   get(name: SettingName): string | null {
     return this.#db.pluck<string>('SELECT value FROM setting WHERE name = ?').get(name) ?? null
+  }
+
+  /** The names that begin so. */
+  list(prefix: string): SettingName[] {
+    return this.#db
+      .pluck<SettingName>('SELECT name FROM setting WHERE name >= ? AND name < ? ORDER BY name')
+      .all(prefix, `${prefix}\u{10ffff}`)
+  }
+
+  delete(tx: Tx, name: SettingName): void {
+    tx.run('DELETE FROM setting WHERE name = ?', name)
   }
 
   set(tx: Tx, name: SettingName, value: string): void {

@@ -7,13 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import Sqlite from 'better-sqlite3'
-import fc from 'fast-check'
 import { aPackage } from '../../test/rig/packages.ts'
 import { PackagesReader } from '../debian/packages.ts'
 import { canonicalJson } from '../lib/canonical-json.ts'
 import { sha256 } from '../lib/digest.ts'
 import { RealDisk } from '../lib/disk.ts'
-import { auditHead, auditLeaf } from './audit.ts'
+import { auditHead, auditLeaf, firstHead } from './audit-chain.ts'
 import { Blobs } from './blobs.ts'
 import { takeLock } from './lock.ts'
 import { packageRecord } from './records.ts'
@@ -86,18 +85,6 @@ test('stanzas are stored once and come back byte for byte', () => {
   )
 })
 
-test('canonical JSON is that of RFC 8785', () => {
-  assert.equal(
-    canonicalJson({ b: [1, 2.5, 1e21, -0], a: 'é\n"\u2028', '€': null, A: true, c: { z: 1, y: undefined } }),
-    '{"A":true,"a":"é\\n\\"\u2028","b":[1,2.5,1e+21,0],"c":{"z":1},"€":null}',
-  )
-  fc.assert(
-    fc.property(fc.jsonValue(), (value) => {
-      assert.deepEqual(JSON.parse(canonicalJson(value as never)), JSON.parse(JSON.stringify(value)))
-    }),
-  )
-})
-
 test('audit rows form a chain of hashes that anybody can compute', () => {
   using store = open()
   const entry = (subject: string) => ({
@@ -110,17 +97,24 @@ test('audit rows form a chain of hashes that anybody can compute', () => {
   })
   for (const subject of ['one', 'two', 'three'])
     store.db.write((tx) => store.audit.append(tx, entry(subject)))
-  let head: Buffer | null = null
+  let head = firstHead
+  const written = (sequence: number, subject: string) => ({
+    ...entry(subject),
+    sequence,
+    actor: 'andrew',
+    via: 'cli',
+    details: canonicalJson(entry(subject).details),
+  })
   for (const [index, row] of store.audit.list().entries()) {
-    head = auditHead(head, auditLeaf(index + 1, entry(row.subject)))
-    assert.equal(row.head, head.toString('hex'))
+    head = auditHead(head, auditLeaf(written(index + 1, row.subject)))
+    assert.equal(row.head, head)
   }
   const row =
     '{"action":"promote","actor":"andrew","at":1800000000000,"details":{"a":["one"],"b":1},"reason":null,"sequence":1,"subject":"one","via":"cli"}'
   const leaf = execFileSync('sha256sum', { input: Buffer.concat([Buffer.of(0), Buffer.from(row)]) })
     .toString()
     .slice(0, 64)
-  assert.equal(auditLeaf(1, entry('one')).toString('hex'), leaf)
+  assert.equal(auditLeaf(written(1, 'one')), leaf)
   assert.throws(() =>
     store.db.write((tx) =>
       tx.run(

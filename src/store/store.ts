@@ -5,11 +5,13 @@ import { Archives } from './archives.ts'
 import { Audit } from './audit.ts'
 import { BlockFiles } from './block-files.ts'
 import { Channels } from './channels.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { Database } from './database.ts'
 import { Decisions } from './decisions.ts'
 import { Entries } from './entries.ts'
 import { Followed } from './followed.ts'
 import { Garbage } from './garbage.ts'
+import { History } from './history.ts'
 import { Keys } from './keys.ts'
 import { Manifests } from './manifests.ts'
 import { Outgoing } from './outgoing.ts'
@@ -27,6 +29,7 @@ export class Store implements Disposable {
   readonly records: Records
   readonly channels: Channels
   readonly views: Views
+  readonly history: History
   readonly publications: Publications
   readonly entries: Entries
   readonly garbage: Garbage
@@ -36,6 +39,7 @@ export class Store implements Disposable {
   readonly keys: Keys
   readonly alarms: Alarms
   readonly audit: Audit
+  readonly checkpoints: Checkpoints
   readonly settings: Settings
   readonly slaves: Slaves
   readonly outgoing: Outgoing
@@ -49,6 +53,7 @@ export class Store implements Disposable {
     this.records = new Records(db)
     this.channels = new Channels(db)
     this.views = new Views(db)
+    this.history = new History(db)
     this.publications = new Publications(db)
     this.entries = new Entries(db)
     this.garbage = new Garbage(db)
@@ -58,6 +63,7 @@ export class Store implements Disposable {
     this.keys = new Keys(db)
     this.alarms = new Alarms(db)
     this.audit = new Audit(db)
+    this.checkpoints = new Checkpoints(db)
     this.settings = new Settings(db)
     this.slaves = new Slaves(db)
     this.outgoing = new Outgoing(db)

@@ -134,6 +134,22 @@ export class Views {
       .all(viewId, revision, revision)
   }
 
+  /** Of the records that a change takes out of a view: those whose name the view will not have any more. */
+  leavingNames(viewId: number, change: ViewChange): number[] {
+    return this.#db
+      .pluck<number>(
+        `WITH leaving AS (SELECT value AS id FROM json_each(?))
+         SELECT gone.id FROM leaving CROSS JOIN record AS gone ON gone.id = leaving.id
+         WHERE gone.name NOT IN (
+             SELECT record.name FROM json_each(?) CROSS JOIN record ON record.id = json_each.value)
+           AND NOT EXISTS (
+             SELECT 1 FROM record AS stays
+             CROSS JOIN member ON member.view_id = ? AND member.record_id = stays.id AND member.until IS NULL
+             WHERE stays.kind = gone.kind AND stays.name = gone.name AND stays.id NOT IN (SELECT id FROM leaving))`,
+      )
+      .all(JSON.stringify(change.leave), JSON.stringify(change.enter), viewId)
+  }
+
   /** The records visible now with a name from `from` on, and before `to` (null: no border), with their texts. */
   renderedBetween(
     viewId: number,
@@ -262,43 +278,6 @@ export class Views {
            AND record_id NOT IN (SELECT record_id FROM member WHERE view_id = ? AND ${isVisible})`,
       )
       .all(viewId, since, viewId, exceptAt, exceptAt)
-  }
-
-  /** The first revision at which a channel showed a version of a source, in an archive; null if it never did. */
-  firstRevisionOf(
-    channelId: number,
-    archiveId: number,
-    source: string,
-    sourceVersion: string,
-  ): number | null {
-    return (
-      this.#db
-        .pluck<number | null>(
-          `SELECT min(member.since)
-           FROM record
-           CROSS JOIN view ON view.channel_id = ?
-           CROSS JOIN suite_index ON suite_index.id = view.index_id
-           CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.archive_id = ?
-           CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
-           WHERE record.source = ? AND record.source_version = ?`,
-        )
-        .get(channelId, archiveId, source, sourceVersion) ?? null
-    )
-  }
-
-  /** The last revision at which a channel showed a version of a source; null if it never did. */
-  lastRevisionOf(channelId: number, source: string, sourceVersion: string): number | null {
-    return (
-      this.#db
-        .pluck<number | null>(
-          `SELECT max(coalesce(member.until - 1, ${now}))
-           FROM record
-           CROSS JOIN view ON view.channel_id = ?
-           CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
-           WHERE record.source = ? AND record.source_version = ?`,
-        )
-        .get(channelId, source, sourceVersion) ?? null
-    )
   }
 
   /** The distinct sources of records. */

@@ -33,10 +33,15 @@ const settings = { ...openpgpConfig, nonDeterministicSignaturesViaNotation: fals
  * Ed25519 with algorithm number 22, or RSA-4096: what every apt from 2.0 to 3.3 verifies, by gpgv or sqv.
  * One primary key that certifies and signs, no subkeys, no expiry.
  */
-export async function makeSigningKey(channel: string, algorithm: KeyAlgorithm, now: number): Promise<NewKey> {
+export function makeSigningKey(channel: string, algorithm: KeyAlgorithm, now: number): Promise<NewKey> {
+  return makeKey(`UUS channel ${channel}`, algorithm, now)
+}
+
+/** The same for what is no channel; `userId` is what people see in a keyring. */
+export async function makeKey(userId: string, algorithm: KeyAlgorithm, now: number): Promise<NewKey> {
   const { privateKey, publicKey } = await generateKey({
     ...(algorithm === 'ed25519' ? { type: 'ecc', curve: 'ed25519Legacy' } : { type: 'rsa', rsaBits: 4096 }),
-    userIDs: [{ name: `UUS channel ${channel}` }],
+    userIDs: [{ name: userId }],
     subkeys: [],
     date: new Date(now - keyAgeMs),
     format: 'object',
@@ -64,12 +69,12 @@ export class Signer {
     this.#keys = keys
   }
 
-  /** From armored private keys; SIGNING_KEY_MISSING if one cannot be read. */
-  static async fromArmored(keys: readonly string[], channel: string): Promise<Signer> {
+  /** From armored private keys of a channel or the like; SIGNING_KEY_MISSING if one cannot be read. */
+  static async fromArmored(keys: readonly string[], owner: string): Promise<Signer> {
     try {
       return new Signer(await Promise.all(keys.map((armoredKey) => readPrivateKey({ armoredKey }))))
     } catch (error) {
-      throw new UusError('SIGNING_KEY_MISSING', `A signing key of channel ${channel} cannot be read`, {
+      throw new UusError('SIGNING_KEY_MISSING', `A signing key of ${owner} cannot be read`, {
         cause: error,
         hint: 'Restore the data directory\'s "keys" folder from your backup',
       })
@@ -78,14 +83,22 @@ export class Signer {
 
   /** `signedAt` (milliseconds) is the signature time; back-dated, because sqv refuses one from the future. */
   async sign(text: string, signedAt: number): Promise<SignedRelease> {
-    const options = { signingKeys: [...this.#keys], date: new Date(signedAt), config: settings }
-    const message = await createCleartextMessage({ text })
     const detached = await createMessage({ binary: Buffer.from(text) })
     const [inRelease, releaseGpg] = await Promise.all([
-      sign({ ...options, message }),
-      sign({ ...options, message: detached, detached: true, format: 'armored' }),
+      this.clearSign(text, signedAt),
+      sign({ ...this.#options(signedAt), message: detached, detached: true, format: 'armored' }),
     ])
-    return { inRelease: Buffer.from(unixLines(inRelease)), releaseGpg: Buffer.from(unixLines(releaseGpg)) }
+    return { inRelease: Buffer.from(inRelease), releaseGpg: Buffer.from(unixLines(releaseGpg)) }
+  }
+
+  /** The text between its header and its signature. */
+  async clearSign(text: string, signedAt: number): Promise<string> {
+    const message = await createCleartextMessage({ text })
+    return unixLines(await sign({ ...this.#options(signedAt), message }))
+  }
+
+  #options(signedAt: number) {
+    return { signingKeys: [...this.#keys], date: new Date(signedAt), config: settings }
   }
 }
 

@@ -2,13 +2,17 @@
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { type Call, parseInput, type ServerContext } from '../actions/action.ts'
 import { conf, pins, publicKeysOf, publishedChannel, sources } from '../actions/client-files.ts'
+import { auditName, joinAuditKeys } from '../actions/keys.ts'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
+import { createMetrics, type Watched } from './metrics.ts'
 
-export interface Health {
+export interface Health extends Watched {
   readonly version: string
   /** Alarms that are on. */
   alarms(): readonly { readonly key: string; readonly message: string; readonly hint: string | null }[]
+  /** The audit log's newest one: who keeps it notices if the log is ever made anew. */
+  checkpoint(): { readonly sequence: number; readonly head: string; readonly at: number } | null
 }
 
 const anonymous: Call = { actor: { name: 'anonymous', via: 'api' }, emit: () => {} }
@@ -25,7 +29,19 @@ export function createApp(context: ServerContext, health: Health): express.Expre
       snapshot: channel.head?.id ?? null,
       at: channel.head === null ? null : formatIso(channel.head.at),
     }))
-    response.json({ status: alarms.length === 0 ? 'ok' : 'alarm', version: health.version, channels, alarms })
+    const newest = health.checkpoint()
+    response.json({
+      status: alarms.length === 0 ? 'ok' : 'alarm',
+      version: health.version,
+      channels,
+      audit: newest && { ...newest, at: formatIso(newest.at) },
+      alarms,
+    })
+  })
+
+  const metrics = createMetrics(context, health)
+  app.get('/metrics', async (_request, response) => {
+    response.type(metrics.contentType).send(await metrics.metrics())
   })
 
   app.get('/readyz', (_request, response) => {
@@ -53,7 +69,11 @@ export function createApp(context: ServerContext, health: Health): express.Expre
       next()
       return
     }
-    const { armored, binary } = await publicKeysOf(publishedChannel(context.published(), name))
+    const published = context.published()
+    const { armored, binary } =
+      name === auditName
+        ? await joinAuditKeys(published.auditKeys)
+        : await publicKeysOf(publishedChannel(published, name))
     response.type(kind === 'asc' ? 'text/plain' : 'application/octet-stream')
     response.send(kind === 'asc' ? armored : binary)
   })
@@ -63,12 +83,24 @@ export function createApp(context: ServerContext, health: Health): express.Expre
   })
 
   app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+    // Express refuses some requests itself: a path that cannot be decoded, for instance.
+    const refusal = refusalOf(error)
+    if (refusal !== null) {
+      response.status(refusal).type('text/plain').send('The request cannot be understood\n')
+      return
+    }
     const known = UusError.from(error)
     const text =
       known.code === 'INTERNAL' ? 'Internal error' : [known.message, known.hint].filter(Boolean).join('. ')
     response.status(known.descriptor.httpStatus).type('text/plain').send(`${text}\n`)
   })
   return app
+}
+
+function refusalOf(error: unknown): number | null {
+  if (error instanceof UusError || !(error instanceof Error) || !('status' in error)) return null
+  const { status } = error
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : null
 }
 
 async function sendSources(

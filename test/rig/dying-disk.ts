@@ -10,13 +10,16 @@ export class Died extends Error {
 export class DyingDisk extends RealDisk {
   readonly #dieAt: number
   readonly #when: 'before' | 'after'
+  readonly #countsStatements: boolean
   #count = 0
   #isDead = false
   /** What was being done when it died; null while it lives. */
   diedAt: string | null = null
 
-  constructor(dieAt: number, when: 'before' | 'after') {
+  /** With `statements`, every statement within a transaction is an operation too. */
+  constructor(dieAt: number, when: 'before' | 'after', { statements = false } = {}) {
     super()
+    this.#countsStatements = statements
     this.#dieAt = dieAt
     this.#when = when
   }
@@ -38,6 +41,9 @@ export class DyingDisk extends RealDisk {
   }
 
   override step(name: string): void {
+    // What is done at once has a step before it and another after it: one round meets both.
+    const isStatement = name.startsWith('statement')
+    if (isStatement && !(this.#countsStatements && this.#when === 'before')) return
     if (this.#isLast(name)) throw new Died(this.diedAt!)
   }
 }

@@ -12,6 +12,7 @@ export interface PackageSpec {
   /** Distinguishes files of the same name and version. */
   readonly content?: string
   readonly section?: string
+  readonly priority?: string
   readonly path?: string
   /** Further lines of the stanza, each with its newline. */
   readonly more?: string
@@ -24,11 +25,10 @@ export interface BuiltPackage {
   readonly stanza: string
 }
 
-/** A package whose file is not a real .deb: enough for everything up to unpacking. */
-export function aPackage(spec: PackageSpec): BuiltPackage {
+/** By default the file is not a real .deb: enough for everything up to unpacking. */
+export function aPackage(spec: PackageSpec, file: Buffer = madeFile(spec)): BuiltPackage {
   const { name, version, architecture = 'amd64' } = spec
   const source = spec.source ?? name
-  const file = Buffer.from(`package ${name} ${version} ${architecture} ${spec.content ?? ''}\n`.repeat(50))
   const fileVersion = version.replace(/^\d+:/, '')
   const path = spec.path ?? `pool/main/${source[0]}/${source}/${name}_${fileVersion}_${architecture}.deb`
   const sourceVersion = spec.sourceVersion ?? version
@@ -41,13 +41,17 @@ ${sourceLine}Version: ${version}
 Architecture: ${architecture}
 Maintainer: Test <test@example.org>
 ${spec.depends === undefined ? '' : `Depends: ${spec.depends}\n`}Section: ${spec.section ?? 'utils'}
-Priority: optional
+Priority: ${spec.priority ?? 'optional'}
 Filename: ${path}
 Size: ${file.length}
 SHA256: ${sha256(file)}
 Description: ${name}
 ${spec.more ?? ''}`
   return { spec, path, file, stanza }
+}
+
+function madeFile({ name, version, architecture = 'amd64', content = '' }: PackageSpec): Buffer {
+  return Buffer.from(`package ${name} ${version} ${architecture} ${content}\n`.repeat(50))
 }
 
 /** `name version` pairs as packages of their own sources. */

@@ -1,6 +1,8 @@
 // External programs that tests hold our output against. A missing one skips the test visibly;
 // UUS_TEST_REQUIRE_ALL=1 (set by .ci/run, which installs them) turns that skip into a failure.
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 
 const requireAll = process.env.UUS_TEST_REQUIRE_ALL === '1'
 
@@ -46,4 +48,22 @@ export function run(
       },
     )
   })
+}
+
+/** Runs a program for the digest of what it writes to stdout. */
+export async function runForHash(
+  program: string,
+  arguments_: readonly string[],
+): Promise<{ sha256: string; sizeBytes: number }> {
+  const child = spawn(program, arguments_, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = once(child, 'close')
+  const hash = createHash('sha256')
+  let sizeBytes = 0
+  for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+    hash.update(chunk)
+    sizeBytes += chunk.length
+  }
+  const [status] = await ended
+  if (status !== 0) throw new Error(`${program} ${arguments_.join(' ')} ends with ${status}`)
+  return { sha256: hash.digest('hex'), sizeBytes }
 }

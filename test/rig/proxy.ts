@@ -22,6 +22,7 @@ export function publish(
       ['empty', empty],
     ]),
     findSnapshot: () => ({ type: 'absent', why: 'There are none here' }),
+    auditKeys: [],
     findPackage: (_channel, _archive, path) => (Object.hasOwn(packages, path) ? packages[path]! : null),
   }
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { callServer } from '../../src/actions/socket.ts'
 import { type RunResult, run } from './programs.ts'
 import { type RigOptions, writeConfig } from './rig.ts'
 
@@ -15,6 +16,8 @@ export class TestServer implements AsyncDisposable {
   #port = 0
   /** All that it wrote to stderr. */
   log = ''
+  /** All that it wrote to stdout. */
+  out = ''
 
   private constructor(folder: string) {
     this.folder = folder
@@ -46,15 +49,19 @@ export class TestServer implements AsyncDisposable {
     return this.#child!.pid!
   }
 
-  async restart(): Promise<void> {
+  /** With further flags for `serve`. */
+  async restart(...flags: string[]): Promise<void> {
     await this.stop()
-    const child = spawn(process.execPath, [main, 'serve', '--config', this.configPath], {
-      stdio: ['ignore', 'ignore', 'pipe'],
+    const child = spawn(process.execPath, [main, 'serve', '--config', this.configPath, ...flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: environment,
     })
     this.#child = child
+    child.stdout.on('data', (chunk: Buffer) => {
+      this.out += chunk
+    })
     this.#port = await new Promise<number>((resolve, reject) => {
-      child.stderr!.on('data', (chunk: Buffer) => {
+      child.stderr.on('data', (chunk: Buffer) => {
         this.log += chunk
         const port = /Serving on \S+:(\d+)/.exec(this.log.slice(this.log.lastIndexOf('Serving on')))?.[1]
         if (port !== undefined) resolve(Number(port))
@@ -82,6 +89,14 @@ export class TestServer implements AsyncDisposable {
     if (result.status !== 0)
       throw new Error(`uus ${arguments_.join(' ')} (exit ${result.status}): ${result.output}\n${this.log}`)
     return JSON.parse(result.stdout) as T
+  }
+
+  /** An action of the running server, over the socket that commands use. */
+  async call<T>(verb: string, input: Record<string, unknown> = {}): Promise<T> {
+    const socket = join(this.folder, 'data', 'uus.sock')
+    const result = await callServer(socket, verb, input, { name: 'tester', via: 'cli' }, () => {})
+    if (result === null) throw new Error(`the server does not answer:\n${this.log}`)
+    return result as T
   }
 
   async get(path: string, headers: Record<string, string> = {}): Promise<Response> {

@@ -15,10 +15,10 @@ type Part = { readonly at: number; readonly sizeBytes: number } & (
 
 /** Opens generated files as if each lay in one piece. */
 export class GeneratedFiles {
-  readonly #texts: Texts
+  readonly #texts: Pick<Texts, 'file'>
   readonly #packs: Pick<Blobs, 'open'>
 
-  constructor(texts: Texts, packs: Pick<Blobs, 'open'>) {
+  constructor(texts: Pick<Texts, 'file'>, packs: Pick<Blobs, 'open'>) {
     this.#texts = texts
     this.#packs = packs
   }

@@ -73,7 +73,7 @@ export async function nextTime(last: number | null, clock: Clock, row: TimeRow):
     throw new UusError(
       'CLOCK_BEHIND',
       `This host's clock says ${formatIso(clock.now())}, but something was published for ${formatIso(time)} already`,
-      { hint: 'Set the clock (timedatectl); clients accept only newer Releases' },
+      { hint: 'Set the clock (timedatectl). If it is right now and was wrong then: uus doctor --reset-date' },
     )
   }
   if (waitMs > 0) await clock.sleep(waitMs)

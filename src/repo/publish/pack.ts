@@ -78,7 +78,7 @@ export class PublishSession implements AsyncDisposable {
     pieces: Iterable<Piece<StoredBlock>> | AsyncIterable<Piece<StoredBlock>>,
     forms: readonly PackedForm[],
     formsOf: (kept: StoredBlock) => KnownForms,
-    { keepsText = true, trustsPacks = true }: PackOptions = {},
+    { keepsText = true, trustsPacks = true, check = () => {} }: PackOptions = {},
   ): Promise<PackedIndex> {
     const packers = encodersOf(forms).map((encoder) =>
       encoder === textEncoder
@@ -89,6 +89,7 @@ export class PublishSession implements AsyncDisposable {
     for await (const piece of pieces) {
       const raw = piece.type === 'rendered' ? piece.block.bytes : null
       const block = piece.type === 'kept' ? { ...piece.block, added: [] } : this.#measure(piece.block)
+      if (piece.type === 'rendered' && block.id === null) check(piece.block)
       blocks.push(block)
       const known =
         piece.type === 'kept'
@@ -227,6 +228,8 @@ export interface PackOptions {
   readonly keepsText?: boolean
   /** False: what is known to be packed is packed again all the same. */
   readonly trustsPacks?: boolean
+  /** Throws for a new block that no client should see. */
+  check?(block: RawBlock): void
 }
 
 const nothingKnown: KnownForms = new Map()

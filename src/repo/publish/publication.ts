@@ -10,10 +10,12 @@ import type { StoredBlock } from '../../store/texts.ts'
 import type { ViewChange } from '../../store/views.ts'
 import type { IndexChanges } from '../changes.ts'
 import type { MadeContents } from '../contents.ts'
+import type { RawBlock } from './blocks.ts'
 import type { PackedForm } from './encoders.ts'
 import { type PackedIndex, type PublishSession, usableForms } from './pack.ts'
 import { PackDamaged } from './packs.ts'
 import { entriesOf, separatorOf } from './render.ts'
+import { checkBlock } from './self-check.ts'
 import { spliceBlocks } from './splice.ts'
 
 /** Raised when the same views would be rendered to other text: everything is then published anew. */
@@ -123,13 +125,14 @@ async function packIndex(
   const touched = change === undefined ? [] : store.records.names([...change.enter, ...change.leave])
   const isUsable = (block: StoredBlock) => known?.(block) !== null
   const usesPresent = present.length > 0 && touched.length < present.length / 2
+  const check = (block: RawBlock) => checkBlock(kind, block)
   const pieces = spliceBlocks(usesPresent ? present : [], touched, entries, separator, isUsable)
   try {
-    return await session.pack(pieces, forms, (block) => known!(block)!)
+    return await session.pack(pieces, forms, (block) => known!(block)!, { check })
   } catch (error) {
     if (!(error instanceof PackDamaged)) throw error
     const anew = spliceBlocks<StoredBlock>([], [], entries, separator)
-    return session.pack(anew, forms, () => new Map(), { trustsPacks: false })
+    return session.pack(anew, forms, () => new Map(), { trustsPacks: false, check })
   }
 }
 

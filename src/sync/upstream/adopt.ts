@@ -2,11 +2,13 @@
 import { readFile } from 'node:fs/promises'
 import { type IndexPlace, indexPath, isFlatSuite, isStanzaKind } from '../../debian/index-kinds.ts'
 import { releaseOfCodename } from '../../debian/names.ts'
+import { renderIdentity } from '../../debian/release.ts'
 import type { Json } from '../../lib/canonical-json.ts'
 import type { Sha256 } from '../../lib/digest.ts'
 import { UusError } from '../../lib/errors.ts'
 import type { Emit } from '../../lib/events.ts'
 import type { Compression } from '../../lib/gzip.ts'
+import { objectionsTo } from '../../repo/guards.ts'
 import type { Repo } from '../../repo/repo.ts'
 import type { Suite, UpstreamFile } from '../../store/archives.ts'
 import type { Actor } from '../../store/audit.ts'
@@ -86,6 +88,7 @@ export class Adopter {
     if (freshness.outcome !== 'adopt' && isSame) return { entered: 0, left: 0 }
     const changes = new Map(read.flatMap(({ id, change }) => (change === null ? [] : [[id, change]])))
     const name = `${suite.archive}/${suite.name}`
+    if (!input.isAccepted) this.#guard(name, changes)
     const { entered, left } = await committer.commit(
       {
         channel: this.#repo.store.channels.upstream(),
@@ -97,7 +100,7 @@ export class Adopter {
           actor: input.actor,
           action: input.isAccepted ? 'adopt --accept' : 'adopt',
           subject: name,
-          details: describeAdoption(verified, changes),
+          details: { ...describeAdoption(verified, changes), ...describeAccepted(suite, verified, vanished) },
         },
         alongside: (tx) => {
           this.#recordIndexes(tx, suite, read, vanished, clock.now())
@@ -108,6 +111,17 @@ export class Adopter {
       emit,
     )
     return { entered, left }
+  }
+
+  /** GUARD_REFUSED for a loss that looks like a glitch. */
+  #guard(name: string, changes: ReadonlyMap<number, ViewChange>): void {
+    const { store } = this.#repo
+    const objections = objectionsTo(store, store.channels.upstream().id, changes)
+    if (objections.length === 0) return
+    throw new UusError('GUARD_REFUSED', `${name} waits: ${objections[0]}`, {
+      details: objections.slice(1),
+      hint: `If upstream means it, run: uus update --accept ${name} --reason "…"`,
+    })
   }
 
   /** What changed, read and stored. An index that is not required and cannot be read stays as it was. */
@@ -334,7 +348,7 @@ function difference(before: readonly number[], after: readonly number[]): ViewCh
   return { enter: after.filter((id) => !had.has(id)), leave: before.filter((id) => !has.has(id)) }
 }
 
-function describeAdoption(verified: VerifiedRelease, changes: ReadonlyMap<number, ViewChange>): Json {
+function describeAdoption(verified: VerifiedRelease, changes: ReadonlyMap<number, ViewChange>) {
   let entered = 0
   let left = 0
   for (const change of changes.values()) {
@@ -343,4 +357,20 @@ function describeAdoption(verified: VerifiedRelease, changes: ReadonlyMap<number
   }
   const { release, signedBy, fileSha256 } = verified
   return { date: new Date(release.date).toISOString(), signedBy, release: fileSha256, entered, left }
+}
+
+/** What an administrator lets pass with --accept: what clients recognise the suite by, and what vanished. */
+function describeAccepted(
+  { adopted }: Suite,
+  { release }: VerifiedRelease,
+  vanished: readonly IndexPlace[],
+): { readonly [name: string]: Json | undefined } {
+  const before = adopted?.identity
+  const isSame = before === undefined || renderIdentity(before) === renderIdentity(release.identity)
+  return {
+    identity: isSame
+      ? undefined
+      : { before: renderIdentity(before), after: renderIdentity(release.identity) },
+    frozen: vanished.length === 0 ? undefined : vanished.map(indexPath),
+  }
 }

@@ -1,0 +1,88 @@
+// One JSON line for each answer: who got what, how much of it, from where and how fast. Written in batches; turning
+// the file over is the operator's.
+import { pino } from 'pino'
+import { UusError } from './errors.ts'
+
+export interface AccessLine {
+  readonly client: string
+  readonly method: string
+  /** As it was asked for, without credentials. */
+  readonly path: string
+  readonly status: number
+  /** Of the body. */
+  readonly bytes: number
+  /** Of package files: `hit`, `miss`, `joined` (it was being fetched already). */
+  readonly cache?: string
+  readonly ms: number
+  /** The client left before the end. */
+  readonly isCut?: true
+}
+
+const batchBytes = 32 << 10
+const writeBytes = 64 << 10
+const flushMs = 1000
+const stdout = 1
+
+type Destination = ReturnType<typeof pino.destination>
+
+export class AccessLog implements Disposable {
+  readonly #path: string | null
+  readonly #destination: Destination
+  readonly #logger: pino.Logger
+  readonly #timer: NodeJS.Timeout
+
+  private constructor(path: string | null, destination: Destination) {
+    this.#path = path
+    this.#destination = destination
+    const options = {
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: () => ({ type: 'access' }) },
+    }
+    this.#logger = pino(options, destination)
+    this.#timer = setInterval(() => destination.flush(), flushMs).unref()
+  }
+
+  /**
+   * To a file, or to stdout (null). CONFIG_INVALID if the file cannot be written. Later failures are told to
+   * `onError`, and the lines are lost: a full disk must not end the server.
+   */
+  static async open(path: string | null, onError: (error: Error) => void): Promise<AccessLog> {
+    const dest = path ?? stdout
+    const destination = pino.destination({ dest, sync: false, minLength: batchBytes, maxWrite: writeBytes })
+    await new Promise<void>((resolve, reject) => {
+      destination.once('ready', resolve)
+      destination.once('error', (error: Error) => reject(unwritable(path, error)))
+    })
+    destination.removeAllListeners('error')
+    destination.on('error', onError)
+    return new AccessLog(path, destination)
+  }
+
+  write(line: AccessLine): void {
+    this.#logger.info({ ...line, path: withoutCredentials(line.path) })
+  }
+
+  /** The file was moved away: goes on in a new one of the same name. */
+  reopen(): void {
+    if (this.#path !== null) this.#destination.reopen(this.#path)
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+    this.#destination.flushSync()
+    if (this.#path !== null) this.#destination.end()
+  }
+}
+
+function unwritable(path: string | null, error: Error): UusError {
+  return new UusError('CONFIG_INVALID', `Cannot write the access log ${path}: ${error.message}`, {
+    cause: error,
+    hint: 'Name another file with "access-log", or make its folder and let the server write there',
+  })
+}
+
+/** A proxy's clients write user and password of a source into the request line. */
+function withoutCredentials(target: string): string {
+  return target.replace(/^([a-z][a-z+.-]*:\/\/)[^/?#]*@/i, '$1')
+}

@@ -1,0 +1,94 @@
+// Rules of the configuration: which one an item falls under. Pure but for when a rule was first there, which the
+// catalogue remembers.
+import { createHash } from 'node:crypto'
+import { versionJump, versionJumps } from '../debian/version-jump.ts'
+import { canonicalJson, type Json } from '../lib/canonical-json.ts'
+import type { Tx } from '../store/database.ts'
+import type { SettingName, Settings } from '../store/settings.ts'
+import type { PendingKind } from './classify.ts'
+import type { AppliedRule } from './gates/gate.ts'
+import { matchesAny } from './globs.ts'
+import type { RuleOptions } from './options.ts'
+
+/** What rules match on. */
+export interface RuleSubject {
+  readonly archive: string
+  readonly suites: readonly string[]
+  readonly source: string
+  readonly sections: readonly string[]
+  readonly kind: PendingKind
+  /** Null if the channel has none yet. */
+  readonly from: string | null
+  readonly version: string
+  /** Since when it waits; milliseconds. */
+  readonly since: number | null
+}
+
+/** The first rule that matches. `rulesSince` are the times from which on each is there. */
+export function ruleFor(
+  subject: RuleSubject,
+  rules: readonly RuleOptions[],
+  rulesSince: readonly number[],
+): AppliedRule | null {
+  const at = rules.findIndex((rule) => matches(rule, subject))
+  if (at < 0) return null
+  const rule = rules[at]!
+  const since = rule.since ?? rulesSince[at]!
+  return { number: at + 1, rule, acts: since === 0 || (subject.since !== null && subject.since >= since) }
+}
+
+function matches(rule: RuleOptions, subject: RuleSubject): boolean {
+  return (
+    rule.kinds.includes(subject.kind) &&
+    matchesAny(rule.archives, [subject.archive]) &&
+    matchesAny(rule.suites, subject.suites) &&
+    matchesAny(rule.sources, [subject.source]) &&
+    matchesAny(rule.sections, subject.sections.flatMap(sectionNames)) &&
+    isWithinJump(rule, subject)
+  )
+}
+
+/** `universe/libs` is `libs` too. */
+function sectionNames(section: string): string[] {
+  return section.includes('/') ? [section, section.slice(section.lastIndexOf('/') + 1)] : [section]
+}
+
+/** What is new to the channel is as far as can be. */
+function isWithinJump({ jump }: RuleOptions, { from, version }: RuleSubject): boolean {
+  if (jump === null) return true
+  const size = from === null ? 'major' : versionJump(from, version)
+  return versionJumps.indexOf(size) <= versionJumps.indexOf(jump)
+}
+
+const prefix = 'rule:'
+
+/** Remembers which rules a channel has from now on; one that comes back after it was gone is new. */
+export function recordRules(
+  tx: Tx,
+  settings: Settings,
+  channel: string,
+  rules: readonly RuleOptions[],
+  now: number,
+): void {
+  const names = new Set(rules.map((rule) => settingOf(channel, rule)))
+  for (const known of settings.list(`${prefix}${channel}:`)) if (!names.has(known)) settings.delete(tx, known)
+  for (const name of names) if (settings.get(name) === null) settings.set(tx, name, String(now))
+}
+
+/** Since when each rule is there. */
+export function rulesSince(
+  settings: Settings,
+  channel: string,
+  rules: readonly RuleOptions[],
+  now: number,
+): number[] {
+  return rules.map((rule) => Number(settings.get(settingOf(channel, rule)) ?? now))
+}
+
+/** A rule is known by all that it says, but for what it acts on since when. */
+function settingOf(channel: string, { since: _, ...rule }: RuleOptions): SettingName {
+  const hash = createHash('sha256')
+    .update(canonicalJson(rule as unknown as Json))
+    .digest('hex')
+  return `${prefix}${channel}:${hash.slice(0, 32)}`
+}

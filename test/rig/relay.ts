@@ -1,0 +1,52 @@
+// A reverse proxy in front of a server under test: its address is known before the server starts, so it can be the
+// `base-url`; it notes what clients ask for, and holds requests back on demand. As a client's HTTP proxy it passes
+// everything on to that server, whatever the host, so that programs which take no port in a URL can be tested too.
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export class Relay implements AsyncDisposable {
+  readonly #server: Server
+  /** Where requests are passed on to. */
+  target = ''
+  /** Paths that were asked for, with the status of the answer. */
+  readonly requests: { readonly path: string; readonly status: number }[] = []
+  /** Runs before a request is passed on. */
+  before: (path: string) => Promise<void> | void = () => {}
+
+  private constructor() {
+    this.#server = createServer((from, to) => void this.#pass(from, to))
+  }
+
+  static async start(): Promise<Relay> {
+    const relay = new Relay()
+    await new Promise<void>((resolve) => relay.#server.listen(0, '127.0.0.1', resolve))
+    return relay
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  /** Paths that were asked for since the last call and given. */
+  takePaths(): string[] {
+    return this.requests.splice(0).flatMap(({ path, status }) => (status < 400 ? path : []))
+  }
+
+  async #pass(from: IncomingMessage, to: ServerResponse): Promise<void> {
+    const path = (from.url ?? '/').replace(/^http:\/\/[^/]+/, '')
+    await this.before(path)
+    const passed = request(`${this.target}${path}`, { method: from.method, headers: from.headers })
+    passed.on('response', (answer) => {
+      this.requests.push({ path, status: answer.statusCode! })
+      to.writeHead(answer.statusCode!, answer.headers)
+      answer.pipe(to)
+    })
+    passed.on('error', () => to.destroy())
+    from.pipe(passed)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+}
