@@ -1,4 +1,5 @@
 // The composition root of the server: which parts it has, and what each is given. Its other half is jobs.ts.
+import type { Server as HttpServer, RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   type Call,
@@ -12,8 +13,8 @@ import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
 import { auditName } from './actions/keys.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
-import { packageOrigin } from './actions/package-origin.ts'
 import { actions } from './actions/registry.ts'
+import { refuseOnSlave } from './actions/roles.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
@@ -39,6 +40,7 @@ import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
 import { takeLock } from './store/lock.ts'
 import type { Store } from './store/store.ts'
+import { openTiers } from './tiers.ts'
 import { createApp } from './web/app.ts'
 
 const lockWaitMs = 3000
@@ -125,6 +127,7 @@ async function openActions(config: Config, what: string): Promise<ActionSession>
 function runAction(context: ServerContext, verb: string, input: unknown, call: Call): Promise<Outcome> {
   const action = actions.get(verb)
   if (action === undefined) throw new UusError('USAGE', `There is no "${verb}"`, { hint: 'See "uus --help"' })
+  refuseOnSlave(context.config, verb)
   return action.run(context, parseInput(action, input), call)
 }
 
@@ -159,13 +162,14 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   try {
     stack.use(takeLock(paths.lock, 'uus serve', lockWaitMs))
     let handle: ReturnType<typeof createHandler> | null = null
-    const http = await listenHttp(config.listen, (request, response) => {
+    const listeners = await listenAll(config, (request, response) => {
       if (handle !== null) handle(request, response)
       else
         response.writeHead(503, { 'Retry-After': '2', 'Content-Type': 'text/plain' }).end('UUS is starting\n')
     })
-    stack.defer(() => closeHttp(http))
-    const { port } = http.address() as AddressInfo
+    const closeAll = () => Promise.all(listeners.map(closeHttp)).then(() => {})
+    stack.defer(closeAll)
+    const { port } = listeners[0]!.address() as AddressInfo
     let onChanged = () => {}
     const jobs = stack.use(
       await ForkedJobs.start({
@@ -180,10 +184,14 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       }),
     )
     const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock, log, () => port))
-    const { context } = network
+    const tiers = stack.use(openTiers({ config, network, jobs, clock, log, emit: options.emit }))
+    const context = { ...network.context, flushContacts: () => tiers.source.flush() }
     const accessLog = await openAccessLog(config, log)
     if (accessLog !== null) stack.use(accessLog)
-    onChanged = () => network.reload()
+    onChanged = () => {
+      network.reload()
+      tiers.changed()
+    }
     handle = createHandler(
       {
         published: () => context.published(),
@@ -191,8 +199,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         buffers: network.buffers,
         traffic: network.traffic,
         memoryBytes: config.cache.memoryBytes,
-        openPackage: ({ archive, path }, file) =>
-          network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
+        openPackage: ({ channel, archive, path }, file) =>
+          network.pool.open(file, () => network.originOf({ archive, path, channels: [channel] })),
         accessLog,
         onUsed: (sha256) => network.room.used(sha256),
         isSuspect: (sha256) => network.pool.isSuspect(sha256),
@@ -202,16 +210,21 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
             jobs,
             call: { actor: system, emit: () => {} },
             channels: config.channels,
+            link: context.synchronizer?.link ?? null,
             now: () => clock.now(),
           }),
         onError: (error, path) => logFailure(log, error, path),
       },
-      createApp(context, {
-        version: readVersion(),
-        alarms: () => network.alarms(),
-        suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
-        checkpoint: () => newestCheckpoint(network.reader),
-      }),
+      createApp(
+        context,
+        {
+          version: readVersion(),
+          alarms: () => network.alarms(),
+          suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
+          checkpoint: () => newestCheckpoint(network.reader),
+        },
+        { source: tiers.source, allowsHttp: config.sync.allowsHttp },
+      ),
     )
     network.room.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
@@ -222,14 +235,14 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       new Scheduler(context, options.emit, log, (archive) => lastCheck(network.reader, archive)),
     )
     // Pushed again, to be the first to go: no request may meet the parts below it closed.
-    stack.defer(() => closeHttp(http))
+    stack.defer(closeAll)
     const owned = stack.move()
     return {
       port,
       get jobsPid() {
         return jobs.pid
       },
-      settled: scheduler.start(),
+      settled: Promise.all([scheduler.start(), tiers.start()]),
       config,
       enrolments: () => listEnrolments(context.published()),
       reopenLogs: () => accessLog?.reopen(),
@@ -237,6 +250,18 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     }
   } catch (error) {
     await stack.disposeAsync()
+    throw error
+  }
+}
+
+/** The address of `listen`, and where the configuration has one beside it for TLS, that too. */
+async function listenAll({ listen, tls }: Config, handle: RequestListener): Promise<HttpServer[]> {
+  const first = await listenHttp(listen, handle, tls?.listen === null ? tls : null)
+  if (tls === null || tls.listen === null) return [first]
+  try {
+    return [first, await listenHttp(tls.listen, handle, tls)]
+  } catch (error) {
+    await closeHttp(first)
     throw error
   }
 }
@@ -316,5 +341,6 @@ async function prepareData(config: Config): Promise<{ channel: string; fingerpri
     const active = keys.list(channel.id).find((key) => key.role === 'active')
     return active === undefined ? [] : [{ channel: channel.name, fingerprint: active.fingerprint }]
   })
-  return [...signing, { channel: auditName, fingerprint: checkpoints.keys()[0]!.fingerprint }]
+  const ofAudit = checkpoints.keys().slice(0, 1)
+  return [...signing, ...ofAudit.map(({ fingerprint }) => ({ channel: auditName, fingerprint }))]
 }

@@ -1,9 +1,11 @@
 // The half of the composition with the network: what fetches and keeps package files, and what reads the catalogue.
 
 import type { Call, JobsPort, ServerContext } from './actions/action.ts'
-import { packageOrigin } from './actions/package-origin.ts'
+import { type PackagePlace, packageOrigin, packageOriginOnSlave } from './actions/package-origin.ts'
+import { syncCheckedStep, syncExamineStep, syncFlipStep, syncStoreStep } from './actions/slave-steps.ts'
 import { examineStep } from './actions/update.ts'
 import { type Config, reachableUrl } from './config/config.ts'
+import { isLoopback } from './config/tiers.ts'
 import { dataPaths, system } from './jobs.ts'
 import { BufferPool } from './lib/buffers.ts'
 import type { Clock } from './lib/clock.ts'
@@ -15,6 +17,7 @@ import { Traffic } from './lib/traffic.ts'
 import { Turns } from './lib/turns.ts'
 import { readVersion } from './lib/version.ts'
 import { Fetcher } from './pool/fetcher.ts'
+import type { Origin } from './pool/flight.ts'
 import { defaultLimits } from './pool/hosts.ts'
 import { Pool } from './pool/pool.ts'
 import { reportCache } from './pool/report.ts'
@@ -24,6 +27,8 @@ import { type Published, PublishedLoader } from './repo/published.ts'
 import { Blobs } from './store/blobs.ts'
 import { Partials } from './store/partials.ts'
 import { Store } from './store/store.ts'
+import { MasterLink } from './sync/slave/link.ts'
+import { Synchronizer } from './sync/slave/synchronizer.ts'
 import { Gatherer } from './sync/upstream/gather.ts'
 
 export interface NetworkSide extends AsyncDisposable {
@@ -37,6 +42,8 @@ export interface NetworkSide extends AsyncDisposable {
   readonly packages: Blobs
   readonly generated: GeneratedFiles
   readonly reader: Store
+  /** Where a package file can be fetched from. */
+  originOf(place: PackagePlace): Origin
   /** Takes over what was committed since. */
   reload(): void
   /** What somebody should look at: what the catalogue says, and what only this process knows. */
@@ -67,6 +74,11 @@ export async function openNetworkSide(
   let published: Published | null = null
   const loader = new PublishedLoader(reader, config.channels, clock)
   const load = () => loader.load()
+  const synchronizer = openSynchronizer(config, { fetcher, incoming, reader, jobs })
+  const originOf = (place: PackagePlace) =>
+    synchronizer === null
+      ? packageOrigin(config, fetcher, place.archive, place.path)
+      : packageOriginOnSlave(config, { fetcher, reader, link: synchronizer.link }, place)
   return {
     ...cache,
     context: {
@@ -77,7 +89,7 @@ export async function openNetworkSide(
       packages: {
         has: async (sha256) => (await cache.packages.sizeOf(sha256)) !== null,
         obtain: (archive, path, file) =>
-          cache.pool.obtain(file, () => packageOrigin(config, fetcher, archive, path)),
+          cache.pool.obtain(file, () => originOf({ archive, path, channels: channelsWith(load(), archive) })),
         quarantine: (sha256) => quarantine(cache.packages, new Blobs(paths.quarantine, disk), sha256),
       },
       suiteTurns: new Turns(),
@@ -85,6 +97,8 @@ export async function openNetworkSide(
         published ??= load()
         return published
       },
+      synchronizer,
+      flushContacts: async () => {},
       baseUrl: () => reachableUrl(config, port() ?? config.listen.port),
       cache: () =>
         cache.room.isStarted ? reportCache(cache.room, cache.pool, cache.traffic, fetcher.hosts) : null,
@@ -92,6 +106,7 @@ export async function openNetworkSide(
     fetcher,
     generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
     reader,
+    originOf,
     reload: () => {
       published = load()
     },
@@ -103,6 +118,45 @@ export async function openNetworkSide(
       reader[Symbol.dispose]()
     },
   }
+}
+
+function channelsWith({ channels }: Published, archive: string): string[] {
+  return [...channels.values()].flatMap(({ name, archives }) => (archives.has(archive) ? [name] : []))
+}
+
+interface SynchronizerParts {
+  readonly fetcher: Fetcher
+  readonly incoming: Blobs
+  readonly reader: Store
+  readonly jobs: JobsPort
+}
+
+/** The way of a slave to what its master has; null on a master. */
+function openSynchronizer(
+  { master, upstreamProxy }: Config,
+  { fetcher, incoming, reader, jobs }: SynchronizerParts,
+): Synchronizer | null {
+  if (master === null) return null
+  const { url, tokenFile, ca } = master
+  const link = new MasterLink({
+    fetcher,
+    url,
+    tokenFile,
+    transport: {
+      proxy: isLoopback(new URL(url).hostname) ? null : upstreamProxy,
+      ca,
+      clientCertificate: null,
+      clientKey: null,
+    },
+    serverId: reader.settings.get('server-id') ?? '',
+  })
+  const call: Call = { actor: system, emit: () => {} }
+  return new Synchronizer(link, incoming, reader, {
+    examine: (received) => jobs.run(syncExamineStep, received, call),
+    store: (parts) => jobs.run(syncStoreStep, parts, call),
+    flip: (received) => jobs.run(syncFlipStep, received, call),
+    checked: (channel, at) => jobs.run(syncCheckedStep, { channel, at }, call),
+  })
 }
 
 /** Package files: what is here, what is fetched, and what has to make room. */

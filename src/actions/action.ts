@@ -13,6 +13,7 @@ import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
 import type { PoolFile } from '../store/pool-files.ts'
 import type { Importer } from '../sync/slave/importer.ts'
+import type { Synchronizer } from '../sync/slave/synchronizer.ts'
 import type { Adopter } from '../sync/upstream/adopt.ts'
 import type { Gatherer } from '../sync/upstream/gather.ts'
 
@@ -71,6 +72,10 @@ export interface ServerContext {
   published(): Published
   /** How clients reach this server. */
   baseUrl(): string
+  /** Of a slave: brings its channels to what the master has. */
+  readonly synchronizer: Synchronizer | null
+  /** Writes down which slaves were in touch lately. */
+  flushContacts(): Promise<void>
   /** The numbers of the package cache; null where no server runs. */
   cache(): CacheReport | null
 }

@@ -22,6 +22,21 @@ import { promote } from './promote.ts'
 import { remove } from './remove.ts'
 import { resetDatesAction } from './reset-dates.ts'
 import { rulesTest } from './rules.ts'
+import {
+  adoptSnapshotFileStep,
+  deliveredStep,
+  nextBatchStep,
+  queueTrafficStep,
+  slaveUpkeepStep,
+  syncCheckedStep,
+  syncExamineStep,
+  syncFailedStep,
+  syncFlipStep,
+  syncResolvedStep,
+  syncStoreStep,
+  unwantStep,
+} from './slave-steps.ts'
+import { addSlaveStep, listSlavesStep, slaveAdd, slaveList, slaveRevoke } from './slaves.ts'
 import { signSnapshotStep } from './snapshot-envelopes.ts'
 import {
   rollbackStep,
@@ -32,7 +47,9 @@ import {
   snapshotShow,
   snapshotUnkeep,
 } from './snapshots.ts'
+import { makeManifestsStep, receiveEventsStep, recordContactsStep } from './source-steps.ts'
 import { status, statusStep } from './status.ts'
+import { sync } from './sync.ts'
 import {
   adoptStep,
   examineStep,
@@ -75,6 +92,9 @@ const all = [
   remove,
   rulesTest,
   resetDatesAction,
+  slaveAdd,
+  slaveList,
+  slaveRevoke,
   snapshotDiff,
   snapshotKeep,
   snapshotList,
@@ -83,6 +103,7 @@ const all = [
   snapshotUnkeep,
   sources,
   status,
+  sync,
   unhold,
   update,
 ] as unknown as readonly AnyAction[]
@@ -90,18 +111,35 @@ const all = [
 export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => [one.verb, one]))
 
 const innerSteps = [
+  addSlaveStep,
+  adoptSnapshotFileStep,
   adoptStep,
   checkDatabaseStep,
   checkGeneratedStep,
+  deliveredStep,
   examineStep,
   failureStep,
   findPlacesStep,
+  listSlavesStep,
   makeContentsStep,
+  makeManifestsStep,
+  nextBatchStep,
   publishContentsStep,
+  queueTrafficStep,
+  receiveEventsStep,
+  recordContactsStep,
   rollbackStep,
   settleStep,
   settleSuspectsStep,
   signSnapshotStep,
+  slaveUpkeepStep,
+  syncCheckedStep,
+  syncExamineStep,
+  syncFailedStep,
+  syncFlipStep,
+  syncResolvedStep,
+  syncStoreStep,
+  unwantStep,
   upkeepStep,
   verifyPackagesStep,
   statusStep,

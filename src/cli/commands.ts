@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { type ActionCommand, list, text, withReason, withRelease, withTo } from './command.ts'
 import * as render from './render.ts'
 import * as decisions from './render-decisions.ts'
+import * as tiers from './render-tiers.ts'
 import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
 
@@ -208,6 +209,13 @@ export const topCommands: readonly ActionCommand[] = [
       reason: values.reason,
     }),
     render: render.renderRemove as Render,
+  },
+  {
+    command: 'sync',
+    describe: 'On a slave: take over what the master has, once (the server does it all the time)',
+    verb: 'sync',
+    input: () => ({}),
+    render: tiers.renderSync as Render,
   },
   {
     command: 'gc',

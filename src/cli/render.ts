@@ -21,8 +21,13 @@ import type { AlarmEntry, StatusResult } from '../actions/status.ts'
 import type { UpdateResult } from '../actions/update.ts'
 import { formatSize } from '../lib/units.ts'
 import type { Output } from './output.ts'
+import { renderChannelSyncs, renderFollows } from './render-tiers.ts'
 
 export function renderUpdate(result: UpdateResult, out: Output): void {
+  if (result.channels !== undefined) {
+    renderChannelSyncs(result.channels, out)
+    return
+  }
   out.table(
     ['suite', 'result', 'in', 'out'],
     result.items.map((item) => [
@@ -35,6 +40,10 @@ export function renderUpdate(result: UpdateResult, out: Output): void {
 }
 
 export function renderStatus(result: StatusResult, out: Output): void {
+  if (result.follows !== null) {
+    renderFollows(result.follows, out)
+    out.line()
+  }
   renderChannels(result.channels, out)
   out.line()
   renderArchives(result.archives, out)

@@ -26,6 +26,8 @@ export function refreshAlarms(
   repo: Repo,
   maxAge: MaxAge,
   troubles: readonly UusError[] | null = null,
+  /** What others found. */
+  more: readonly Finding[] = [],
 ): Finding[] {
   const { store, clock } = repo
   const now = clock.now()
@@ -37,6 +39,7 @@ export function refreshAlarms(
     ...(troubles ?? []).map(troubleFinding),
     ...sourceFindings(store, sources.names),
     ...auditFindings(store, now),
+    ...more,
   ]
   const isOn = new Set(store.alarms.list().map((alarm) => alarm.key))
   const isFound = new Set(findings.map((finding) => finding.key))
@@ -144,6 +147,7 @@ function troubleFinding({ code, message, hint }: UusError): Finding {
 
 /** The audit log should be signed daily. */
 function auditFindings(store: Store, now: number): Finding[] {
+  if (store.checkpoints.keys().length === 0) return [] // a slave signs nothing
   const since = store.audit.timeAfter(store.checkpoints.newest()?.sequence ?? 0)
   if (since === null || now - since <= 2 * dayMs) return []
   return [

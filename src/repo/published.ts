@@ -29,6 +29,8 @@ export type PublishedFile =
 /** One of the signed files around a publication, on a snapshot URL. */
 export interface SignedFile {
   readonly channel: string
+  /** Its id. */
+  readonly snapshot: string
   readonly suiteId: number
   readonly publicationId: number
   readonly name: 'InRelease' | 'Release' | 'Release.gpg'
@@ -218,7 +220,14 @@ class Snapshots {
         addByHash(files, posix.join(folder, file.path), file)
       }
       for (const signed of ['InRelease', 'Release', 'Release.gpg'] as const) {
-        const file = { type: 'signed', channel: channel.name, suiteId, publicationId, name: signed } as const
+        const file = {
+          type: 'signed',
+          channel: channel.name,
+          snapshot: id,
+          suiteId,
+          publicationId,
+          name: signed,
+        } as const
         files.set(posix.join(folder, signed), file)
       }
     }

@@ -47,6 +47,7 @@ export interface SlaveTraffic {
   readonly slaveId: number
   /** Empty for the slave itself, else the names of those below it, joined by slashes. */
   readonly origin: string
+  readonly requests: number
   readonly servedBytes: number
   readonly savedBytes: number
 }
@@ -136,13 +137,14 @@ export class Slaves {
     tx.run('DELETE FROM received_batch WHERE received_at < ?', before)
   }
 
-  addTraffic(tx: Tx, { slaveId, origin, servedBytes, savedBytes }: SlaveTraffic): void {
+  addTraffic(tx: Tx, { slaveId, origin, requests, servedBytes, savedBytes }: SlaveTraffic): void {
     tx.run(
-      `INSERT INTO slave_traffic (slave_id, origin, served_bytes, saved_bytes) VALUES (?, ?, ?, ?)
-       ON CONFLICT (slave_id, origin) DO UPDATE SET served_bytes = served_bytes + excluded.served_bytes,
-         saved_bytes = saved_bytes + excluded.saved_bytes`,
+      `INSERT INTO slave_traffic (slave_id, origin, requests, served_bytes, saved_bytes) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (slave_id, origin) DO UPDATE SET requests = requests + excluded.requests,
+         served_bytes = served_bytes + excluded.served_bytes, saved_bytes = saved_bytes + excluded.saved_bytes`,
       slaveId,
       origin,
+      requests,
       servedBytes,
       savedBytes,
     )
@@ -150,13 +152,18 @@ export class Slaves {
 
   traffic(): SlaveTraffic[] {
     return this.#db
-      .prepare<{ slave_id: number; origin: string; served_bytes: number; saved_bytes: number }>(
-        'SELECT * FROM slave_traffic',
-      )
+      .prepare<{
+        slave_id: number
+        origin: string
+        requests: number
+        served_bytes: number
+        saved_bytes: number
+      }>('SELECT * FROM slave_traffic')
       .all()
       .map((row) => ({
         slaveId: row.slave_id,
         origin: row.origin,
+        requests: row.requests,
         servedBytes: row.served_bytes,
         savedBytes: row.saved_bytes,
       }))

@@ -3,9 +3,11 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import { type Call, parseInput, type ServerContext } from '../actions/action.ts'
 import { conf, pins, publicKeysOf, publishedChannel, sources } from '../actions/client-files.ts'
 import { auditName, joinAuditKeys } from '../actions/keys.ts'
+import { onSlave } from '../actions/roles.ts'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 import { createMetrics, type Watched } from './metrics.ts'
+import { type SyncPages, syncPages } from './sync.ts'
 
 export interface Health extends Watched {
   readonly version: string
@@ -17,7 +19,7 @@ export interface Health extends Watched {
 
 const anonymous: Call = { actor: { name: 'anonymous', via: 'api' }, emit: () => {} }
 
-export function createApp(context: ServerContext, health: Health): express.Express {
+export function createApp(context: ServerContext, health: Health, slaves: SyncPages): express.Express {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
@@ -54,6 +56,15 @@ export function createApp(context: ServerContext, health: Health): express.Expre
       waiting: waiting.map((channel) => channel.name),
     })
   })
+
+  app.use('/sync/v1', syncPages(slaves))
+
+  const { master } = context.config
+  if (master !== null) {
+    app.all('/upload/*path', () => {
+      throw onSlave('upload', master.url)
+    })
+  }
 
   app.get('/:file', async (request, response, next) => {
     const [, name, kind] = /^(.+)\.(sources|pref|conf)$/.exec(request.params.file) ?? []

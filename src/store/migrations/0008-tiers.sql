@@ -24,6 +24,7 @@ CREATE TABLE received_batch (
 CREATE TABLE slave_traffic (
   slave_id     INTEGER NOT NULL REFERENCES slave,
   origin       TEXT NOT NULL,  -- empty for the slave itself, else the names of those below it
+  requests     INTEGER NOT NULL,
   served_bytes INTEGER NOT NULL,
   saved_bytes  INTEGER NOT NULL,
   PRIMARY KEY (slave_id, origin)

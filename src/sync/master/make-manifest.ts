@@ -12,6 +12,7 @@ import type { Head, PublicationFile } from '../../store/publications.ts'
 import type { Store } from '../../store/store.ts'
 import { presentDocuments, signedTextOf } from '../protocol/documents.ts'
 import {
+  heartbeatMs,
   type Manifest,
   type ManifestArchive,
   type ManifestKey,
@@ -27,8 +28,6 @@ export interface ChannelTerms {
   readonly archives: readonly ManifestArchive[]
 }
 
-/** A manifest is made anew so often in any case: slaves tell by it that they are not cut off. */
-export const heartbeatMs = 24 * 3_600_000
 /** Documents of the manifest before are still asked for. */
 const graceMs = 3_600_000
 
@@ -73,7 +72,7 @@ export async function makeManifest(
   const date = await nextTime(store.manifests.find(channel.id)?.date ?? null, clock, releaseDates)
   const manifest = describeChannel(store, channel, terms, date, documents)
   const { signer } = await keys.signerFor(channel.id, channel.name)
-  const { inRelease: bytes } = await signer.sign(renderManifest(manifest), date)
+  const bytes = Buffer.from(await signer.clearSign(renderManifest(manifest), date))
   const state = manifestState(store, channel, terms)
   const at = clock.now()
   store.db.write((tx) => {

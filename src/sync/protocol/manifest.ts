@@ -10,6 +10,9 @@ import { Decoder } from './decode.ts'
 /** Raised when a slave of the version before could misunderstand what is said. */
 export const protocolVersion = 1
 
+/** A manifest is made anew so often in any case: slaves tell by it that they are not cut off. */
+export const heartbeatMs = 24 * 3_600_000
+
 export interface Manifest {
   readonly channel: string
   /** Milliseconds, whole seconds. Grows with each manifest of a channel, also where no content changes. */

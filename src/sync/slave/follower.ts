@@ -48,7 +48,8 @@ export class Follower implements AsyncDisposable {
   /** By channel: ends its loop. */
   readonly #loops = new Map<string, { readonly stop: AbortController; readonly first: Promise<void> }>()
   readonly #running: Promise<void>[] = []
-  #reportSoon: () => void = () => {}
+  #isReportDue = false
+  #wakeReporter: () => void = () => {}
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -56,7 +57,9 @@ export class Follower implements AsyncDisposable {
 
   /** Resolves when every channel was tried once. */
   start(): Promise<unknown> {
-    const first = this.#greet().then(() => Promise.all([...this.#loops.values()].map((loop) => loop.first)))
+    const first = this.#greet()
+      .then(() => Promise.all([...this.#loops.values()].map((loop) => loop.first)))
+      .finally(() => this.#reportSoon())
     this.#running.push(
       this.#repeat('', helloEveryMs, async () => void (await this.#greet()), first),
       this.#repeatReports(),
@@ -123,6 +126,7 @@ export class Follower implements AsyncDisposable {
   }
 
   async #worked(channel: string, result: SyncOutcome): Promise<void> {
+    // An answer without news has been written down as a check, which ends a failure too.
     if (result.outcome === 'unchanged') return
     await this.#options.jobs.resolved(channel)
     const { flipped } = result
@@ -148,14 +152,23 @@ export class Follower implements AsyncDisposable {
     this.#reportSoon()
   }
 
+  #reportSoon(): void {
+    this.#isReportDue = true
+    this.#wakeReporter()
+  }
+
   /** At once where something happened, else now and then. Failing, it leaves the complaint to the loops. */
   async #repeatReports(): Promise<void> {
     const { signal } = this.#stop
     while (!signal.aborted) {
-      const soon = new AbortController()
-      this.#reportSoon = () => soon.abort()
-      await this.#options.clock.sleep(reportEveryMs, AbortSignal.any([signal, soon.signal])).catch(() => {})
+      if (!this.#isReportDue) {
+        const soon = new AbortController()
+        this.#wakeReporter = () => soon.abort()
+        const until = AbortSignal.any([signal, soon.signal])
+        await this.#options.clock.sleep(reportEveryMs, until).catch(() => {})
+      }
       if (signal.aborted) return
+      this.#isReportDue = false
       await this.#report().catch(() => {})
     }
   }
@@ -202,6 +215,7 @@ export class Follower implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     await Promise.allSettled(this.#running)
+    await this.#options.jobs.queue().catch(() => {}) // counts of the last seconds
   }
 }
 

@@ -9,6 +9,7 @@ import { type FetchedPart, storeParts } from './blocks.ts'
 import { type VerifiedContent, verifyContent } from './content.ts'
 import { type Flipped, flip } from './flip.ts'
 import { lackingParts, type WantedPart } from './lacking.ts'
+import { adoptSnapshotFile, type SnapshotFile } from './snapshot-file.ts'
 import { refused, verifyManifest } from './trust.ts'
 
 /** A channel's manifest, as it came. */
@@ -65,6 +66,12 @@ export class Importer {
       )
     }
     return flip(content, { ...this.#options, actor })
+  }
+
+  /** SYNC_REFUSED or TrustError where it is not to be believed. */
+  adoptSnapshotFile(file: SnapshotFile): Promise<void> {
+    const { store, clock } = this.#options
+    return adoptSnapshotFile(file, store, clock.now())
   }
 
   async #content({
