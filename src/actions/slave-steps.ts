@@ -71,7 +71,7 @@ export const slaveUpkeepStep = quietStep<Record<string, never>, void>('slave-upk
 
 /** Nothing that a slave serves moves by itself. */
 export function refreshSlavesAlarms({ repo, config }: JobsContext): void {
-  refreshAlarms(repo, () => null, [], syncFindings(repo.store, repo.clock.now(), config.master?.url ?? ''))
+  refreshAlarms(repo, null, [], syncFindings(repo.store, repo.clock.now(), config.master?.url ?? ''))
 }
 
 /** What clients told, and what slaves below passed on, as far as it is new. */

@@ -40,6 +40,7 @@ export async function verifyManifest(
   const claimed = readClaimed(bytes, what)
   if (claimed.channel !== channel)
     throw refused(`${what} is that of another channel (${claimed.channel})`, pathHint)
+  checkClock(claimed, context.now, what)
   const trusted = await trustedKeys(claimed, context, what)
   const manifest = await verified(bytes, trusted, context.now, what)
   checkOrder(manifest, bytes, context, what)
@@ -109,14 +110,16 @@ async function verified(bytes: Buffer, keyring: Keyring, now: number, what: stri
   }
 }
 
-function checkOrder(manifest: Manifest, bytes: Buffer, { store, now }: TrustContext, what: string): void {
-  const ahead = manifest.date - now
-  if (ahead > clockToleranceMs) {
-    throw refused(
-      `${what} is dated ${formatIso(manifest.date)}, and this host's clock says ${formatIso(now)}`,
-      'Set the clocks of both hosts (timedatectl)',
-    )
-  }
+/** Before the signature, of which one could only say that it is from the future. */
+function checkClock({ date }: Manifest, now: number, what: string): void {
+  if (date - now <= clockToleranceMs) return
+  throw refused(
+    `${what} is dated ${formatIso(date)}, and this host's clock says ${formatIso(now)}`,
+    'Set the clocks of both hosts (timedatectl)',
+  )
+}
+
+function checkOrder(manifest: Manifest, bytes: Buffer, { store }: TrustContext, what: string): void {
   const held = heldManifest(store, manifest.channel)
   if (held === null || held.bytes.equals(bytes)) return
   if (manifest.date <= held.date) {
