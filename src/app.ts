@@ -170,6 +170,10 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const closeAll = () => Promise.all(listeners.map(closeHttp)).then(() => {})
     stack.defer(closeAll)
     const { port } = listeners[0]!.address() as AddressInfo
+    for (const listener of listeners.slice(1)) {
+      const { address, port: tlsPort } = listener.address() as AddressInfo
+      log('info', `TLS on ${address}:${tlsPort}`)
+    }
     let onChanged = () => {}
     const jobs = stack.use(
       await ForkedJobs.start({

@@ -45,6 +45,11 @@ export const addSlaveStep = step<AddInput, Added>('slave-add', ({ repo }, order,
   const names = store.channels.list().filter((channel) => channel.parentId !== null && channel.isConfigured)
   const channels =
     order.channels.length === 0 ? names : order.channels.map((name) => findPublishedChannel(repo, name))
+  if (channels.length === 0) {
+    throw new UusError('USAGE', 'There is no channel here yet that a slave could have', {
+      hint: 'On a slave, wait until it has followed its master once: uus sync',
+    })
+  }
   if (store.slaves.find(order.name) !== null) {
     throw new UusError('USAGE', `There is a slave "${order.name}" already`, {
       hint: `For a new token: uus slave revoke ${order.name}, then add it again`,

@@ -114,6 +114,15 @@ export class SyncSource implements AsyncDisposable {
     return null
   }
 
+  /** Those that were not revoked, with who was in touch just now. */
+  slaves(): Slave[] {
+    return this.#options.reader.slaves.list().map((slave) => {
+      const contact = this.#contacts.get(slave.id)
+      if (contact === undefined) return slave
+      return { ...slave, contactAt: contact.at, report: contact.report ?? slave.report }
+    })
+  }
+
   /** A document that a manifest names, now or lately. */
   document(text: string): Buffer | null {
     const digest = asSha256(text)
