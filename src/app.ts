@@ -1,4 +1,5 @@
 // The composition root of the server: which parts it has, and what each is given. Its other half is jobs.ts.
+import type { Server as HttpServer, RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   type Call,
@@ -13,6 +14,7 @@ import { ForkedJobs } from './actions/forked-jobs.ts'
 import { auditName } from './actions/keys.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
 import { actions } from './actions/registry.ts'
+import { refuseOnSlave } from './actions/roles.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
 import { callServer, serveSocket } from './actions/socket.ts'
@@ -40,6 +42,7 @@ import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
 import { takeLock } from './store/lock.ts'
 import type { Store } from './store/store.ts'
+import { openTiers } from './tiers.ts'
 import { createApp } from './web/app.ts'
 
 const lockWaitMs = 3000
@@ -136,6 +139,7 @@ async function openActions(config: Config, what: string): Promise<ActionSession>
 function runAction(context: ServerContext, verb: string, input: unknown, call: Call): Promise<Outcome> {
   const action = actions.get(verb)
   if (action === undefined) throw new UusError('USAGE', `There is no "${verb}"`, { hint: 'See "uus --help"' })
+  refuseOnSlave(context.config, verb)
   return action.run(context, parseInput(action, input), call)
 }
 
@@ -172,13 +176,18 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   try {
     stack.use(takeLock(paths.lock, 'uus serve', lockWaitMs))
     let handle: ReturnType<typeof createHandler> | null = null
-    const http = await listenHttp(config.listen, (request, response) => {
+    const listeners = await listenAll(config, (request, response) => {
       if (handle !== null) handle(request, response)
       else
         response.writeHead(503, { 'Retry-After': '2', 'Content-Type': 'text/plain' }).end('UUS is starting\n')
     })
-    stack.defer(() => closeHttp(http))
-    const { port } = http.address() as AddressInfo
+    const closeAll = () => Promise.all(listeners.map(closeHttp)).then(() => {})
+    stack.defer(closeAll)
+    const { port } = listeners[0]!.address() as AddressInfo
+    for (const listener of listeners.slice(1)) {
+      const { address, port: tlsPort } = listener.address() as AddressInfo
+      log('info', `TLS on ${address}:${tlsPort}`)
+    }
     let onChanged = () => {}
     const jobs = stack.use(
       await ForkedJobs.start({
@@ -193,7 +202,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       }),
     )
     const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock, log, () => port))
-    const { context } = network
+    const tiers = stack.use(openTiers({ config, network, jobs, clock, log, emit: options.emit }))
+    const context = { ...network.context, flushContacts: () => tiers.source.flush() }
     const accessLog = await openAccessLog(config, log)
     if (accessLog !== null) stack.use(accessLog)
     const access = await openAccess(config, log)
@@ -201,6 +211,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     onChanged = () => {
       network.reload()
       network.supply.wake()
+      tiers.changed()
     }
     handle = createHandler(
       {
@@ -209,7 +220,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         buffers: network.buffers,
         traffic: network.traffic,
         memoryBytes: config.cache.memoryBytes,
-        openPackage: ({ archive, path }, file) => network.openPackage(archive, path, file),
+        openPackage: ({ channel, archive, path }, file) =>
+          network.openPackage({ archive, path, channels: [channel] }, file),
         accessLog,
         access,
         onUsed: ({ channel }, sha256) => {
@@ -223,16 +235,21 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
             jobs,
             call: { actor: system, emit: () => {} },
             channels: config.channels,
+            link: context.synchronizer?.link ?? null,
             now: () => clock.now(),
           }),
         onError: (error, path) => logFailure(log, error, path),
       },
-      createApp(context, {
-        version: readVersion(),
-        alarms: () => network.alarms(),
-        suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
-        checkpoint: () => newestCheckpoint(network.reader),
-      }),
+      createApp(
+        context,
+        {
+          version: readVersion(),
+          alarms: () => network.alarms(),
+          suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
+          checkpoint: () => newestCheckpoint(network.reader),
+        },
+        { source: tiers.source, allowsHttp: config.sync.allowsHttp },
+      ),
     )
     const forward =
       config.proxy === null
@@ -241,7 +258,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
             await openForwardProxy({ config, jobs, network, accessLog, access, clock, log }, config.proxy),
           )
     network.room.start()
-    network.supply.start()
+    if (config.role === 'master') network.supply.start()
     const socket = await serveSocket(paths.socket, (verb, input, call) =>
       runAction(context, verb, input, call),
     )
@@ -250,7 +267,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       new Scheduler(context, options.emit, log, (archive) => lastCheck(network.reader, archive)),
     )
     // Pushed again, to be the first to go: no request may meet the parts below it closed.
-    stack.defer(() => closeHttp(http))
+    stack.defer(closeAll)
     const owned = stack.move()
     return {
       port,
@@ -258,7 +275,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       get jobsPid() {
         return jobs.pid
       },
-      settled: scheduler.start(),
+      settled: Promise.all([scheduler.start(), tiers.start()]),
       config,
       enrolments: () => listEnrolments(context.published()),
       reopenLogs: () => accessLog?.reopen(),
@@ -266,6 +283,18 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     }
   } catch (error) {
     await stack.disposeAsync()
+    throw error
+  }
+}
+
+/** The address of `listen`, and where the configuration has one beside it for TLS, that too. */
+async function listenAll({ listen, tls }: Config, handle: RequestListener): Promise<HttpServer[]> {
+  const first = await listenHttp(listen, handle, tls?.listen === null ? tls : null)
+  if (tls === null || tls.listen === null) return [first]
+  try {
+    return [first, await listenHttp(tls.listen, handle, tls)]
+  } catch (error) {
+    await closeHttp(first)
     throw error
   }
 }
@@ -352,5 +381,6 @@ async function prepareData(config: Config): Promise<{ channel: string; fingerpri
     const active = keys.list(channel.id).find((key) => key.role === 'active')
     return active === undefined ? [] : [{ channel: channel.name, fingerprint: active.fingerprint }]
   })
-  return [...signing, { channel: auditName, fingerprint: checkpoints.keys()[0]!.fingerprint }]
+  const ofAudit = checkpoints.keys().slice(0, 1)
+  return [...signing, ...ofAudit.map(({ fingerprint }) => ({ channel: auditName, fingerprint }))]
 }

@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net'
 import type { Call, JobsPort } from './actions/action.ts'
 import { readForwardedStep, verifyForwardedStep } from './actions/forward.ts'
 import { upstreamArchive } from './actions/upstream-archive.ts'
-import type { Config, ProxyConfig } from './config/config.ts'
+import type { Config } from './config/config.ts'
+import type { ProxyConfig } from './config/limits.ts'
 import { isFlatSuite, suiteFolder } from './debian/index-kinds.ts'
 import { dataPaths, system } from './jobs.ts'
 import type { AccessLog } from './lib/access-log.ts'
@@ -176,7 +177,7 @@ class Forwarding implements ForwardArchives {
   async open(archive: string, path: string, file: PoolFile) {
     const index = await this.#releases.findByDigest(archive, path, file.sha256)
     const { network } = this.#parts
-    if (index === null) return network.openPackage(archive, path, file)
+    if (index === null) return network.openPackage({ archive, path, channels: [] }, file)
     return network.pool.open(file, () => this.#origin(archive, index.paths))
   }
 

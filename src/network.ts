@@ -1,11 +1,13 @@
 // The half of the composition with the network: what fetches and keeps package files, and what reads the catalogue.
 
 import type { Call, JobsPort, PackageFiles, ServerContext } from './actions/action.ts'
-import { packageOrigin } from './actions/package-origin.ts'
+import { type PackagePlace, packageOrigin, packageOriginOnSlave } from './actions/package-origin.ts'
+import { syncCheckedStep, syncExamineStep, syncFlipStep, syncStoreStep } from './actions/slave-steps.ts'
 import { offeredStep } from './actions/supplies.ts'
 import { Supply } from './actions/supply.ts'
 import { examineStep } from './actions/update.ts'
 import { type Config, reachableUrl } from './config/config.ts'
+import { isLoopback } from './config/tiers.ts'
 import { dataPaths, system } from './jobs.ts'
 import { BufferPool } from './lib/buffers.ts'
 import type { Clock } from './lib/clock.ts'
@@ -28,6 +30,8 @@ import { Blobs } from './store/blobs.ts'
 import { Partials } from './store/partials.ts'
 import type { PoolFile } from './store/pool-files.ts'
 import { Store } from './store/store.ts'
+import { MasterLink } from './sync/slave/link.ts'
+import { Synchronizer } from './sync/slave/synchronizer.ts'
 import { Gatherer } from './sync/upstream/gather.ts'
 
 export interface NetworkSide extends AsyncDisposable {
@@ -43,8 +47,10 @@ export interface NetworkSide extends AsyncDisposable {
   readonly generated: GeneratedFiles
   readonly reader: Store
   /** Opens a package file of an archive, fetching it if need be. `path` is below the archive. */
-  openPackage(archive: string, path: string, file: PoolFile): Promise<PoolReader>
-  /** Has a file fetched that nobody reads yet. */
+  openPackage(place: PackagePlace, file: PoolFile): Promise<PoolReader>
+  /** Has a package file fetched that nobody reads yet. */
+  fetchPackage(place: PackagePlace, file: PoolFile): Promise<void>
+  /** The same, of a file from anywhere. */
   obtain(origin: Origin, file: PoolFile): Promise<void>
   /** Takes over what was committed since. */
   reload(): void
@@ -72,14 +78,21 @@ export async function openNetworkSide(
   const fetcher = new Fetcher(readVersion(), { ...defaultLimits, ...config.limits }, clock)
   const examineCall: Call = { actor: system, emit: () => {} }
   const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
-  const originOf = (archive: string, path: string, { sha256 }: PoolFile) => {
+  const synchronizer = openSynchronizer(config, { fetcher, incoming, reader, jobs })
+  const originOf = (place: PackagePlace, { sha256 }: PoolFile) => {
+    if (synchronizer !== null)
+      return packageOriginOnSlave(config, { fetcher, reader, link: synchronizer.link }, place)
     const offeredTimes = () => jobs.run(offeredStep, { sha256 }, examineCall)
-    return packageOrigin({ config, fetcher, offeredTimes, now: () => clock.now() }, archive, path)
+    const sources = { config, fetcher, offeredTimes, now: () => clock.now() }
+    return packageOrigin(sources, place.archive, place.path)
   }
   const cache = await openCache(config, disk, clock, log, () => supply)
   const packages: PackageFiles = {
     has: async (sha256) => (await cache.packages.sizeOf(sha256)) !== null,
-    obtain: (archive, path, file) => cache.pool.obtain(file, () => originOf(archive, path, file)),
+    obtain: (archive, path, file) =>
+      cache.pool.obtain(file, () =>
+        originOf({ archive, path, channels: channelsWith(load(), archive) }, file),
+      ),
     quarantine: (sha256) => quarantine(cache.packages, new Blobs(paths.quarantine, disk), sha256),
   }
   const supply = new Supply({
@@ -107,14 +120,17 @@ export async function openNetworkSide(
         published ??= load()
         return published
       },
+      synchronizer,
+      flushContacts: async () => {},
       baseUrl: () => reachableUrl(config, port() ?? config.listen.port),
       cache: () =>
         cache.room.isStarted ? reportCache(cache.room, cache.pool, cache.traffic, fetcher.hosts) : null,
     },
     fetcher,
     supply,
+    fetchPackage: (place, file) => cache.pool.obtain(file, () => originOf(place, file)),
     obtain: (origin, file) => cache.pool.obtain(file, () => origin),
-    openPackage: (archive, path, file) => cache.pool.open(file, () => originOf(archive, path, file)),
+    openPackage: (place, file) => cache.pool.open(file, () => originOf(place, file)),
     generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
     reader,
     reload: () => {
@@ -130,6 +146,46 @@ export async function openNetworkSide(
       reader[Symbol.dispose]()
     },
   }
+}
+
+function channelsWith({ channels }: Published, archive: string): string[] {
+  return [...channels.values()].flatMap(({ name, archives }) => (archives.has(archive) ? [name] : []))
+}
+
+interface SynchronizerParts {
+  readonly fetcher: Fetcher
+  readonly incoming: Blobs
+  readonly reader: Store
+  readonly jobs: JobsPort
+}
+
+/** The way of a slave to what its master has; null on a master. */
+function openSynchronizer(
+  { master, upstreamProxy }: Config,
+  { fetcher, incoming, reader, jobs }: SynchronizerParts,
+): Synchronizer | null {
+  if (master === null) return null
+  const { url, tokenFile, ca } = master
+  const link = new MasterLink({
+    fetcher,
+    url,
+    tokenFile,
+    transport: {
+      proxy: isLoopback(new URL(url).hostname) ? null : upstreamProxy,
+      ca,
+      clientCertificate: null,
+      clientKey: null,
+      auth: null,
+    },
+    serverId: reader.settings.get('server-id') ?? '',
+  })
+  const call: Call = { actor: system, emit: () => {} }
+  return new Synchronizer(link, incoming, reader, {
+    examine: (received) => jobs.run(syncExamineStep, received, call),
+    store: (parts) => jobs.run(syncStoreStep, parts, call),
+    flip: (received) => jobs.run(syncFlipStep, received, call),
+    checked: (channel, at) => jobs.run(syncCheckedStep, { channel, at }, call),
+  })
 }
 
 /** Package files: what is here, what is fetched, and what has to make room. */

@@ -12,6 +12,8 @@ import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
 import type { PoolFile } from '../store/pool-files.ts'
+import type { Importer } from '../sync/slave/importer.ts'
+import type { Synchronizer } from '../sync/slave/synchronizer.ts'
 import type { Adopter } from '../sync/upstream/adopt.ts'
 import type { Gatherer } from '../sync/upstream/gather.ts'
 import type { Supply } from './supply.ts'
@@ -30,6 +32,8 @@ export interface JobsContext {
   readonly repo: Repo
   readonly adopter: Adopter
   readonly auditLog: AuditLog
+  /** Of a slave. */
+  readonly importer: Importer | null
 }
 
 /** A piece of an action that runs in the jobs process. Its input and output cross a process border: plain data. */
@@ -37,6 +41,8 @@ export interface Step<I, O> {
   readonly name: string
   /** Reads only; then it does not wait for its turn among the writers. */
   readonly isReadOnly: boolean
+  /** Writes nothing that is served. */
+  readonly isQuiet?: boolean
   run(context: JobsContext, input: I, call: Call): O | Promise<O>
 }
 
@@ -67,6 +73,10 @@ export interface ServerContext {
   published(): Published
   /** How clients reach this server. */
   baseUrl(): string
+  /** Of a slave: brings its channels to what the master has. */
+  readonly synchronizer: Synchronizer | null
+  /** Writes down which slaves were in touch lately. */
+  flushContacts(): Promise<void>
   /** The numbers of the package cache; null where no server runs. */
   cache(): CacheReport | null
   /** What fetches package files before clients ask. */
@@ -104,6 +114,11 @@ export function action<I, O extends Outcome>(definition: Action<I, O>): Action<I
 
 export function step<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {
   return { name, isReadOnly: false, run }
+}
+
+/** Writes only what clients of channels never see. */
+export function quietStep<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {
+  return { name, isReadOnly: false, isQuiet: true, run }
 }
 
 export function readStep<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {

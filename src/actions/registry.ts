@@ -23,6 +23,21 @@ import { promote, promoteSteps } from './promote.ts'
 import { remove } from './remove.ts'
 import { resetDatesAction } from './reset-dates.ts'
 import { rulesTest } from './rules.ts'
+import {
+  adoptSnapshotFileStep,
+  deliveredStep,
+  nextBatchStep,
+  queueTrafficStep,
+  slaveUpkeepStep,
+  syncCheckedStep,
+  syncExamineStep,
+  syncFailedStep,
+  syncFlipStep,
+  syncResolvedStep,
+  syncStoreStep,
+  unwantStep,
+} from './slave-steps.ts'
+import { addSlaveStep, listSlavesStep, slaveAdd, slaveList, slaveRevoke } from './slaves.ts'
 import { signSnapshotStep } from './snapshot-envelopes.ts'
 import {
   rollbackNeedsStep,
@@ -34,8 +49,10 @@ import {
   snapshotShow,
   snapshotUnkeep,
 } from './snapshots.ts'
+import { makeManifestsStep, receiveEventsStep, recordContactsStep } from './source-steps.ts'
 import { status, statusStep } from './status.ts'
 import { aheadStep, needsStep, offeredStep, supplyStep, usedStep } from './supplies.ts'
+import { sync } from './sync.ts'
 import {
   adoptStep,
   examineStep,
@@ -78,6 +95,9 @@ const all = [
   remove,
   rulesTest,
   resetDatesAction,
+  slaveAdd,
+  slaveList,
+  slaveRevoke,
   snapshotDiff,
   snapshotKeep,
   snapshotList,
@@ -86,6 +106,7 @@ const all = [
   snapshotUnkeep,
   sources,
   status,
+  sync,
   unhold,
   update,
 ] as unknown as readonly AnyAction[]
@@ -93,15 +114,19 @@ const all = [
 export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => [one.verb, one]))
 
 const innerSteps = [
+  addSlaveStep,
+  adoptSnapshotFileStep,
   adoptStep,
   aheadStep,
   decisionSteps.approve,
   decisionSteps.approveNeeds,
   checkDatabaseStep,
   checkGeneratedStep,
+  deliveredStep,
   examineStep,
   failureStep,
   findPlacesStep,
+  listSlavesStep,
   makeContentsStep,
   needsStep,
   offeredStep,
@@ -109,10 +134,26 @@ const innerSteps = [
   publishContentsStep,
   readForwardedStep,
   rollbackNeedsStep,
+  makeManifestsStep,
+  nextBatchStep,
+  publishContentsStep,
+  queueTrafficStep,
+  receiveEventsStep,
+  recordContactsStep,
   rollbackStep,
   settleStep,
   settleSuspectsStep,
   signSnapshotStep,
+  slaveUpkeepStep,
+  syncCheckedStep,
+  syncExamineStep,
+  syncFailedStep,
+  syncFlipStep,
+  syncResolvedStep,
+  syncStoreStep,
+  unwantStep,
+  upkeepStep,
+  verifyPackagesStep,
   statusStep,
   supplyStep,
   upkeepStep,

@@ -21,7 +21,9 @@ import {
   type Status,
   step,
 } from './action.ts'
+import { onSlave } from './roles.ts'
 import { reason } from './shared.ts'
+import { type ChannelSync, syncOnce } from './sync.ts'
 import { upstreamArchive } from './upstream-archive.ts'
 
 export const examineStep = readStep<ExamineInput, Examination>('examine', ({ adopter }, input) =>
@@ -130,6 +132,8 @@ export interface SuiteResult {
 
 export interface UpdateResult extends Outcome {
   readonly items: readonly SuiteResult[]
+  /** On a slave, which has no archives of its own: what became of its channels. */
+  readonly channels?: readonly ChannelSync[]
 }
 
 export const update = action<z.output<typeof input>, UpdateResult>({
@@ -137,6 +141,7 @@ export const update = action<z.output<typeof input>, UpdateResult>({
   role: 'admin',
   input: input as z.ZodType<z.output<typeof input>>,
   async run(context, order, call) {
+    if (context.synchronizer !== null) return updateSlave(context, order, call)
     const archives = chooseArchives(context, order.archives)
     checkAccepted(archives, order.accept, order.reason)
     const fetched: FetchedIndex[] = []
@@ -151,6 +156,17 @@ export const update = action<z.output<typeof input>, UpdateResult>({
     }
   },
 })
+
+async function updateSlave(
+  context: ServerContext,
+  { archives, accept }: z.output<typeof input>,
+  call: Call,
+): Promise<UpdateResult> {
+  if (archives.length > 0 || accept.length > 0)
+    throw onSlave('update of single archives', context.config.master!.url)
+  const { status, items } = await syncOnce(context, call)
+  return { status, items: [], channels: items }
+}
 
 /** Takes a while, and keeps no writer from its turn. */
 export const makeContentsStep = readStep<Record<string, never>, MadeContents[]>('contents-make', ({ repo }) =>

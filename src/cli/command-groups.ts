@@ -2,6 +2,7 @@
 import { type ActionCommand, items, list, text, withReason, withRelease } from './command.ts'
 import * as render from './render.ts'
 import * as decisions from './render-decisions.ts'
+import * as tiers from './render-tiers.ts'
 import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
 
@@ -207,6 +208,46 @@ export const groups: Record<string, { describe: string; commands: readonly Actio
           reason: text(values.reason),
         }),
         render: upkeep.renderKeyChange as Render,
+      },
+    ],
+  },
+  slave: {
+    describe: 'Servers that follow this one: add, list, revoke',
+    commands: [
+      {
+        command: 'add <name>',
+        describe: 'Give a slave its token; the last line is the command to run on its host',
+        verb: 'slave add',
+        examples: [['uus slave add oslo --channels approved', '']],
+        options: (command) =>
+          withReason(command).option('channels', {
+            type: 'string',
+            array: true,
+            requiresArg: true,
+            describe: 'What it may have (default: all channels)',
+          }),
+        input: (values) => ({
+          name: values.name,
+          channels: list(values.channels).flatMap((one) => one.split(',')),
+          reason: text(values.reason),
+        }),
+        render: tiers.renderSlaveAdd as Render,
+      },
+      {
+        command: 'list',
+        describe: 'How the slaves are, and what they served',
+        verb: 'slave list',
+        input: () => ({}),
+        render: items(tiers.renderSlaves as never),
+      },
+      {
+        command: 'revoke <name>',
+        aliases: ['remove'],
+        describe: "From now on the slave's token is good for nothing",
+        verb: 'slave revoke',
+        options: withReason,
+        input: (values) => ({ name: values.name, reason: text(values.reason) }),
+        render: tiers.renderSlaveRevoke as Render,
       },
     ],
   },

@@ -3,8 +3,13 @@ import type { AlarmEntry, StatusResult } from '../actions/status.ts'
 import { formatSize } from '../lib/units.ts'
 import type { Output } from './output.ts'
 import { renderArchives, renderChannels } from './render.ts'
+import { renderFollows } from './render-tiers.ts'
 
 export function renderStatus(result: StatusResult, out: Output): void {
+  if (result.follows !== null) {
+    renderFollows(result.follows, out)
+    out.line()
+  }
   renderChannels(result.channels, out)
   out.line()
   renderArchives(result.archives, out)

@@ -19,8 +19,13 @@ import type {
 } from '../actions/snapshots.ts'
 import type { UpdateResult } from '../actions/update.ts'
 import type { Output } from './output.ts'
+import { renderChannelSyncs } from './render-tiers.ts'
 
 export function renderUpdate(result: UpdateResult, out: Output): void {
+  if (result.channels !== undefined) {
+    renderChannelSyncs(result.channels, out)
+    return
+  }
   out.table(
     ['suite', 'result', 'in', 'out'],
     result.items.map((item) => [

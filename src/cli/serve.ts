@@ -114,6 +114,7 @@ export interface InitFlags extends CommonFlags {
   readonly data: string | undefined
   readonly listen: string | undefined
   readonly baseUrl: string | undefined
+  readonly slave: InitOrder['slave']
 }
 
 /** Opens and closes the writing half: the catalogue and the keys are made by that. */
@@ -132,6 +133,7 @@ export async function runInit(
       data: flags.data ?? null,
       listen: flags.listen ?? null,
       baseUrl: flags.baseUrl ?? null,
+      slave: flags.slave,
       examplePath: join(import.meta.dirname, '..', '..', 'config.example.yaml'),
     }
     const result = await initConfig(order, write)
@@ -147,6 +149,8 @@ export async function runInit(
     for (const note of result.notes) out.line(note)
     out.line(`Configuration: ${flags.configPath}${result.isNewConfig ? ' (new: have a look at it)' : ''}`)
     out.line(`Data: ${result.config.dataFolder}`)
+    if (result.config.master !== null)
+      out.line(`Follows ${result.config.master.url}: start it with "uus serve"`)
     for (const { channel, fingerprint } of keys) {
       const what = channel === auditName ? 'The audit log' : `Channel ${channel}`
       out.line(`${what} is signed by ${fingerprint}`)

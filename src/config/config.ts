@@ -6,10 +6,11 @@ import { LineCounter, parseDocument } from 'yaml'
 import { type IndexKind, isFlatSuite } from '../debian/index-kinds.ts'
 import { systemCode, UusError } from '../lib/errors.ts'
 import type { GatesConfig, RuleConfig } from './gates.ts'
+import { buildLimits, buildProxy, type CacheConfig, type LimitsConfig, type ProxyConfig } from './limits.ts'
 import { describe, lineOf, type Problem } from './problems.ts'
-import { dayNames } from './scalars.ts'
-import { configShape, type RawConfig } from './shape.ts'
+import { configShape, type RawArchive, type RawConfig } from './shape.ts'
 import { nearest } from './suggest.ts'
+import { buildTiers, checkRole, type TierConfig } from './tiers.ts'
 
 export interface TlsFiles {
   readonly ca: string | null
@@ -79,55 +80,7 @@ export interface ChannelConfig {
   readonly fetchTime: 'on-demand' | 'on-promote' | null
 }
 
-/** A part of the day (minutes since midnight, UTC). `to` at or before `from` means the next day. */
-export interface TimeWindow {
-  readonly from: number
-  readonly to: number
-  /** 0 is Sunday; the day on which it begins. */
-  readonly days: readonly number[]
-}
-
-/** A rate that may depend on the time of day (minutes since midnight, UTC). Null: no limit. */
-export interface RatePlan {
-  readonly windows: readonly {
-    readonly from: number
-    readonly to: number
-    /** 0 is Sunday. */
-    readonly days: readonly number[]
-    readonly bytesPerSecond: number | null
-  }[]
-  readonly otherwise: number | null
-}
-
-export interface CacheConfig {
-  /** Null: as much as the disk has. */
-  readonly maxBytes: number | null
-  readonly minFreeBytes: number
-  readonly memoryBytes: number
-}
-
-export interface LimitsConfig {
-  readonly connections: number
-  readonly bandwidth: RatePlan
-  readonly hostBandwidth: ReadonlyMap<string, RatePlan>
-  readonly minBytesPerSecond: number
-  readonly deadlineSeconds: number
-  /** What is fetched before a client asks. */
-  readonly prefetch: { readonly files: number; readonly window: TimeWindow }
-}
-
-/** The forward proxy. */
-export interface ProxyConfig {
-  readonly listen: { readonly host: string; readonly port: number }
-  /** Closes archives that a gated channel shows. */
-  readonly refusesGated: boolean
-  /** Null: everybody. */
-  readonly networks: readonly string[] | null
-  /** A host that begins with `*.` stands for those below it. */
-  readonly connect: readonly { readonly host: string; readonly port: number }[]
-}
-
-export interface Config {
+export interface Config extends TierConfig {
   /** The file it was read from. */
   readonly path: string
   readonly dataFolder: string
@@ -149,12 +102,12 @@ export interface Config {
 }
 
 /** How clients most likely reach a server that listens on `port`. */
-export function reachableUrl({ baseUrl, listen }: Config, port: number): string {
+export function reachableUrl({ baseUrl, listen, tls }: Config, port: number): string {
   if (baseUrl !== null) return baseUrl
   const { host } = listen
   const isAny = host === '0.0.0.0' || host === '::' || host === ''
   const name = isAny ? hostname() : host.includes(':') ? `[${host}]` : host
-  return `http://${name}:${port}`
+  return `${tls !== null && tls.listen === null ? 'https' : 'http'}://${name}:${port}`
 }
 
 /** With the address that the command line gives, if it gives one. */
@@ -209,6 +162,7 @@ type Complain = (at: readonly PropertyKey[], why: string) => void
 /** The checks that need more than one setting. The shape may still be wrong: each looks only at what is there. */
 function crossCheck(raw: unknown, complain: Complain): void {
   const { archives, channels } = asObject(raw)
+  checkRole(asObject(raw), complain)
   const names: unknown[] = []
   for (const [index, archive] of (Array.isArray(archives) ? archives : []).entries()) {
     checkArchive(asObject(archive), ['archives', index], names, complain)
@@ -291,42 +245,13 @@ function build(raw: RawConfig, path: string): Config {
     limits: buildLimits(raw.limits),
     accessLog:
       typeof raw['access-log'] === 'string' ? locate(raw['access-log']) : (raw['access-log'] ?? null),
-    archives: raw.archives.map((archive) => buildArchive(archive, raw, locate)),
-    channels: buildChannels(raw.channels),
+    archives: (raw.archives ?? []).map((archive) => buildArchive(archive, raw, locate)),
+    channels: buildChannels(raw.channels ?? {}),
+    ...buildTiers(raw, locate),
   }
 }
 
-function buildProxy(raw: RawConfig): ProxyConfig | null {
-  const { 'proxy-listen': listen, 'proxy-networks': networks = null } = raw
-  if (listen === undefined) return null
-  return { listen, refusesGated: raw['proxy-gate'] === 'refuse', networks, connect: raw['proxy-connect'] }
-}
-
-function buildLimits(raw: RawConfig['limits']): LimitsConfig {
-  return {
-    connections: raw.connections,
-    bandwidth: raw.bandwidth,
-    hostBandwidth: new Map(
-      Object.entries(raw.hosts).map(([name, host]) => [name.toLowerCase(), host.bandwidth]),
-    ),
-    minBytesPerSecond: raw['min-rate'],
-    deadlineSeconds: raw.deadline,
-    prefetch: {
-      files: raw.prefetch.files,
-      window: {
-        from: raw.prefetch.from,
-        to: raw.prefetch.to,
-        days: raw.prefetch.days.map((day) => dayNames.indexOf(day)),
-      },
-    },
-  }
-}
-
-function buildArchive(
-  raw: RawConfig['archives'][number],
-  all: RawConfig,
-  locate: (file: string) => string,
-): ArchiveConfig {
+function buildArchive(raw: RawArchive, all: RawConfig, locate: (file: string) => string): ArchiveConfig {
   const { release } = raw
   const pick = (key: 'ca' | 'client-certificate' | 'client-key') => {
     const file = raw[key] ?? all[key]
@@ -370,7 +295,7 @@ function buildArchive(
   }
 }
 
-const kindsOf: Record<RawConfig['archives'][number]['indexes'][number], readonly IndexKind[]> = {
+const kindsOf: Record<RawArchive['indexes'][number], readonly IndexKind[]> = {
   packages: ['packages'],
   sources: ['sources'],
   translations: ['translations'],
@@ -380,7 +305,7 @@ const kindsOf: Record<RawConfig['archives'][number]['indexes'][number], readonly
 }
 
 /** What a channel is fed from is kept as long as anything may have to wait in it, and a week more. */
-function soakOf(raw: RawConfig['channels'], name: string): number {
+function soakOf(raw: NonNullable<RawConfig['channels']>, name: string): number {
   const fed = Object.values(raw).filter((channel) => channel.from === name)
   const soaks = fed.flatMap(({ gates, rules }) => [
     ...gates.soak.map(({ seconds }) => seconds),
@@ -391,7 +316,7 @@ function soakOf(raw: RawConfig['channels'], name: string): number {
 }
 
 /** Parents before children. */
-function buildChannels(raw: RawConfig['channels']): ChannelConfig[] {
+function buildChannels(raw: NonNullable<RawConfig['channels']>): ChannelConfig[] {
   const ordered: ChannelConfig[] = []
   const visit = (parent: string) => {
     for (const [name, channel] of Object.entries(raw)) {

@@ -279,11 +279,63 @@ const channel = z.strictObject({
   fetch: z.enum(['on-demand', 'on-promote']).optional(),
 })
 
+/** A certificate of our own (PEM files, read anew when they change): clients are served over TLS. */
+const serverTls = z.strictObject({
+  cert: z.string().min(1),
+  key: z.string().min(1),
+  /** A port of its own for TLS, beside `listen`. Default: TLS on `listen` itself. */
+  listen: listen.optional(),
+})
+
+/** Of a slave: whom it follows. */
+const master = z.strictObject({
+  /** The master, or another slave. */
+  url: httpUrl,
+  /** The file with the token that "uus slave add" gave out. */
+  'token-file': z.string().min(1),
+  /** Fingerprints of the channels' keys, one for each channel: whom to believe at first. */
+  key: oneOrMore(
+    z
+      .string()
+      .regex(/^(0x)?[0-9a-fA-F]{40}$/, "must be a key's fingerprint, 40 hex digits")
+      .transform((text) => text.replace(/^0x/, '').toUpperCase()),
+  ),
+  /** Certificates (PEM) that the master may be signed by, beside the system's. */
+  ca: z.string().optional(),
+  /** The token may go over plain http, where everybody on the way can read it. */
+  'allow-http': z.boolean().default(false),
+  /** Package files that are fetched before anybody asks: none, all, or new versions of what was asked for. */
+  prefetch: z.enum(['none', 'used', 'all']).default('none'),
+})
+
+/** What slaves are given here. */
+const sync = z.strictObject({
+  /** How slaves reach this server, if that is not the base-url. */
+  url: httpUrl.optional(),
+  /** Tokens are taken over plain http too. */
+  'allow-http': z.boolean().default(false),
+})
+
+/** A slave as mirror lists name it. */
+const publicSlave = z.strictObject({
+  /** How clients reach it. */
+  url: httpUrl,
+  /** Clients from these networks are sent there first. */
+  networks: oneOrMore(
+    z.string().refine((text) => parseNetwork(text) !== null, 'must be a network like 10.1.0.0/16'),
+  ).default([]),
+  /** Clients that ask for one of these (`?country=no`) are sent there first. */
+  country: oneOrMore(
+    z.string().regex(/^[a-z]{2}$/, 'must be a country like no, in two small letters'),
+  ).default([]),
+})
+
 export const configShape = z.strictObject({
   /** The folder that holds everything UUS makes; relative to this file. */
   data: z.string().min(1),
   /** Address and port; port 0 takes a free one. */
   listen: listen.default({ host: '0.0.0.0', port: 8080 }),
+  tls: serverTls.optional(),
   /** How clients reach this server; goes into generated files. Default: as each client asked. */
   'base-url': httpUrl.optional(),
   /** Where clients find snapshots by URL, if that is not the base-url. */
@@ -296,7 +348,13 @@ export const configShape = z.strictObject({
   'proxy-networks': z.array(network).nonempty().optional(),
   /** What it passes on unseen (CONNECT, for https): HOST:PORT or *.DOMAIN:PORT. */
   'proxy-connect': z.array(connectTarget).default([]),
-  role: z.literal('master').default('master'),
+  /** A master decides and signs; a slave serves what its master has. */
+  role: z.enum(['master', 'slave']).default('master'),
+  /** Of a slave only: whom it follows. */
+  master: master.optional(),
+  sync: sync.prefault({}),
+  /** The slaves of mirror lists, by the names that "uus slave add" gave them. */
+  slaves: z.record(name, publicSlave).default({}),
   /** A proxy for all requests to upstream. */
   'upstream-proxy': httpUrl.optional(),
   ...tls,
@@ -306,8 +364,13 @@ export const configShape = z.strictObject({
   limits: limits.prefault({}),
   /** One JSON line for each answer: to stdout (true), to a file, or not at all. Default: with `--log json`. */
   'access-log': z.union([z.boolean(), z.string().min(1)]).optional(),
-  archives: z.array(upstreamArchive).min(1, 'must name an archive'),
-  channels: z.record(name, channel).refine((all) => Object.keys(all).length > 0, 'must name a channel'),
+  /** Of a master only: a slave has the archives and channels of its master. */
+  archives: z.array(upstreamArchive).min(1, 'must name an archive').optional(),
+  channels: z
+    .record(name, channel)
+    .refine((all) => Object.keys(all).length > 0, 'must name a channel')
+    .optional(),
 })
 
 export type RawConfig = z.output<typeof configShape>
+export type RawArchive = NonNullable<RawConfig['archives']>[number]

@@ -1,6 +1,6 @@
 // HTTP for apt: URLs of channels, before anything else. What was asked for lately is answered from what was worked out
 // then; nothing here waits for the disk in the way, and nothing is written.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import type { AccessLog } from '../lib/access-log.ts'
 import type { BufferPool } from '../lib/buffers.ts'
@@ -16,6 +16,7 @@ import type { PoolFile } from '../store/pool-files.ts'
 import type { Access } from './access.ts'
 import { type Exchange, record } from './exchange.ts'
 import { Memory } from './memory.ts'
+import { memoryReader, Parts, severalRanges } from './parts.ts'
 import { type Prepared, prepare } from './prepared.ts'
 import { type Found, type Place, type Resolved, resolve } from './resolve.ts'
 import { type Plan, planAnswer, respondText } from './respond.ts'
@@ -155,6 +156,13 @@ export class Handler {
       response.writeHead(plan.status, plan.headers as string[]).end()
       return
     }
+    const parts = source.type === 'generated' && plan.status === 200 ? partsOf(request.headers, file) : null
+    if (source.type === 'generated' && parts !== null) {
+      this.#sendParts(exchange, file, source.sha256, parts).catch((error) =>
+        this.#fail(exchange, error, file),
+      )
+      return
+    }
     const bytes = source.type === 'bytes' ? source.bytes : this.#memory.get(source.sha256)
     if (bytes !== undefined) this.#sendMemory(exchange, file, plan, bytes)
     else this.#sendFile(exchange, file, plan).catch((error) => this.#fail(exchange, error, file))
@@ -181,16 +189,35 @@ export class Handler {
     plan: BodyPlan,
   ): Promise<void> {
     if (this.#memory.takes('generated', file.sizeBytes)) {
-      const bytes = await this.#memory.load(sha256, async () => {
-        await using blob = await this.#openGenerated(file, sha256)
-        return await blob.read(0, file.sizeBytes)
-      })
-      this.#sendMemory(exchange, file, plan, bytes)
+      this.#sendMemory(exchange, file, plan, await this.#loadGenerated(file, sha256))
       return
     }
     const reader = new BlobReader(await this.#openGenerated(file, sha256), this.#context.buffers)
     file.traffic.indexes++
     await this.#stream(exchange, file, plan, reader)
+  }
+
+  #loadGenerated(file: Prepared, sha256: Sha256): Promise<Buffer> {
+    return this.#memory.load(sha256, async () => {
+      await using blob = await this.#openGenerated(file, sha256)
+      return await blob.read(0, file.sizeBytes)
+    })
+  }
+
+  async #sendParts(exchange: Exchange, file: Prepared, sha256: Sha256, parts: Parts): Promise<void> {
+    const reader = this.#memory.takes('generated', file.sizeBytes)
+      ? memoryReader(await this.#loadGenerated(file, sha256))
+      : new BlobReader(await this.#openGenerated(file, sha256), this.#context.buffers)
+    file.traffic.indexes++
+    const headers = [
+      ...file.common,
+      'Content-Type',
+      parts.contentType,
+      'Content-Length',
+      String(parts.sizeBytes),
+    ]
+    const plan = { status: 206, headers, start: 0, end: parts.sizeBytes } as const
+    await this.#stream(exchange, file, plan, parts.reader(reader))
   }
 
   async #openGenerated({ place }: Prepared, sha256: Sha256): Promise<OpenBlob> {
@@ -273,6 +300,13 @@ export class Handler {
 }
 
 type BodyPlan = Extract<Plan, Section>
+
+/** What is found by its hash may be had in several parts at once: by slaves, which lack only some of it. */
+function partsOf({ range }: IncomingHttpHeaders, { place, sizeBytes, contentType }: Prepared): Parts | null {
+  if (range === undefined || !place.path.includes('/by-hash/')) return null
+  const ranges = severalRanges(range, sizeBytes)
+  return ranges === null ? null : new Parts(ranges, contentType, sizeBytes)
+}
 
 export function say(exchange: Exchange, status: number, text: string, headers?: readonly string[]): void {
   exchange.sentBytes = respondText(exchange.request, exchange.response, status, text, headers)

@@ -24,28 +24,34 @@ const dayMs = 86_400_000
 /** Brings the alarm table up to date; the findings that are new. `troubles` null: nothing of the kind was tried. */
 export function refreshAlarms(
   repo: Repo,
-  maxAge: MaxAge,
+  /** Null: nothing is adopted here. */
+  maxAge: MaxAge | null,
   troubles: readonly UusError[] | null = null,
+  /** What others found. */
+  more: readonly Finding[] = [],
 ): Finding[] {
   const { store, clock } = repo
   const now = clock.now()
   const sources = sourcesToLookAt(store)
   const findings = [
-    ...suiteFindings(store, maxAge, now),
+    ...(maxAge === null ? [] : suiteFindings(store, maxAge, now)),
     ...seedFindings(repo),
     ...validityFindings(repo, now),
     ...missingFindings(store),
     ...(troubles ?? []).map(troubleFinding),
     ...sourceFindings(store, sources.names),
     ...auditFindings(store, now),
+    ...more,
   ]
-  const isOn = new Set(store.alarms.list().map((alarm) => alarm.key))
+  const known = new Map(store.alarms.list().map(({ key, message }) => [key, message]))
   const isFound = new Set(findings.map((finding) => finding.key))
-  const fresh = findings.filter((finding) => !isOn.has(finding.key))
-  const passed = [...isOn].filter(
+  const fresh = findings.filter(({ key }) => !known.has(key))
+  const reworded = findings.filter(({ key, message }) => known.has(key) && known.get(key) !== message)
+  const passed = [...known.keys()].filter(
     (key) => !isFound.has(key) && (troubles !== null || !key.startsWith(troubleKey)),
   )
-  if (fresh.length > 0 || passed.length > 0 || sources.revision !== sources.lookedAt) {
+  const isChanged = fresh.length > 0 || passed.length > 0 || reworded.length > 0
+  if (isChanged || sources.revision !== sources.lookedAt) {
     store.db.write((tx) => {
       for (const key of passed) store.alarms.clear(tx, key)
       for (const finding of findings) store.alarms.raise(tx, { ...finding, raisedAt: now })
@@ -166,6 +172,7 @@ function troubleFinding({ code, message, hint }: UusError): Finding {
 
 /** The audit log should be signed daily. */
 function auditFindings(store: Store, now: number): Finding[] {
+  if (store.checkpoints.keys().length === 0) return [] // a slave signs nothing
   const since = store.audit.timeAfter(store.checkpoints.newest()?.sequence ?? 0)
   if (since === null || now - since <= 2 * dayMs) return []
   return [

@@ -23,11 +23,11 @@ export interface DecisionOrder {
 /** Records one decision about several subjects, in one transaction. */
 export function decide(repo: Repo, subjects: readonly Subject[], order: DecisionOrder): void {
   const { store } = repo
-  const at = repo.clock.now()
+  const at = Math.max(repo.clock.now(), seenAt(repo, order.channel))
   store.db.write((tx) => {
     for (const subject of subjects) {
       store.decisions.add(tx, {
-        at: Math.max(at, seenAt(repo, order.channel)),
+        at,
         actor: order.actor.name,
         verb: order.verb,
         channelId: order.channel.id,

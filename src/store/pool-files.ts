@@ -49,6 +49,14 @@ export class PoolFiles {
     return row === undefined ? null : { sha256: sha256FromBytes(row.sha256), sizeBytes: row.size_bytes }
   }
 
+  /** The files that are not served, whatever names them. */
+  blocked(): Sha256[] {
+    return this.#db
+      .pluck<Uint8Array>('SELECT sha256 FROM blocked_file ORDER BY sha256')
+      .all()
+      .map(sha256FromBytes)
+  }
+
   /** Where channels name a file, present ones first. Looks through everything. */
   placesOf(sha256: Sha256): FilePlace[] {
     return this.#db

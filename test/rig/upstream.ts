@@ -17,6 +17,7 @@ export async function hostConfig(): Promise<string | null> {
       data: join(folder, 'data'),
       listen: '127.0.0.1:0',
       baseUrl: null,
+      slave: null,
       examplePath: join(import.meta.dirname, '..', '..', 'config.example.yaml'),
     }
     await initConfig(order, new RealDisk())
