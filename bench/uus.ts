@@ -101,6 +101,10 @@ export class BenchServer implements AsyncDisposable {
     return new BenchServer(server)
   }
 
+  get port(): number {
+    return this.#server.port
+  }
+
   call(verb: string, input: unknown = {}): Promise<unknown> {
     const actor = { name: 'bench', via: 'cli' } as const
     return callAction(this.#server.config, verb, input, actor, () => {})
