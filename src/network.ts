@@ -9,7 +9,7 @@ import { isLoopback } from './config/tiers.ts'
 import { dataPaths, system } from './jobs.ts'
 import { BufferPool } from './lib/buffers.ts'
 import type { Clock } from './lib/clock.ts'
-import type { Sha256 } from './lib/digest.ts'
+import { Hasher, type Sha256 } from './lib/digest.ts'
 import type { Disk } from './lib/disk.ts'
 import { type UpstreamError, UusError } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
@@ -74,6 +74,7 @@ export async function openNetworkSide(
   let published: Published | null = null
   const loader = new PublishedLoader(reader, config.channels, clock)
   const load = () => loader.load()
+  const generated = new GeneratedFiles(reader.texts, new Blobs(paths.published, disk))
   const synchronizer = openSynchronizer(config, { fetcher, incoming, reader, jobs })
   const originOf = (place: PackagePlace) =>
     synchronizer === null
@@ -90,6 +91,8 @@ export async function openNetworkSide(
         has: async (sha256) => (await cache.packages.sizeOf(sha256)) !== null,
         obtain: (archive, path, file) =>
           cache.pool.obtain(file, () => originOf({ archive, path, channels: channelsWith(load(), archive) })),
+        open: (sha256) => cache.packages.open(sha256),
+        store: (sha256, chunks) => storePackage(cache.packages, sha256, chunks),
         quarantine: (sha256) => quarantine(cache.packages, new Blobs(paths.quarantine, disk), sha256),
       },
       suiteTurns: new Turns(),
@@ -99,12 +102,14 @@ export async function openNetworkSide(
       },
       synchronizer,
       flushContacts: async () => {},
+      openGenerated: (sha256) => generated.open(sha256),
+      readCatalogue: (read) => reader.db.read(() => read(reader)),
       baseUrl: () => reachableUrl(config, port() ?? config.listen.port),
       cache: () =>
         cache.room.isStarted ? reportCache(cache.room, cache.pool, cache.traffic, fetcher.hosts) : null,
     },
     fetcher,
-    generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
+    generated,
     reader,
     originOf,
     reload: () => {
@@ -117,6 +122,26 @@ export async function openNetworkSide(
       fetcher[Symbol.dispose]()
       reader[Symbol.dispose]()
     },
+  }
+}
+
+async function storePackage(
+  packages: Blobs,
+  sha256: Sha256,
+  chunks: AsyncIterable<Buffer>,
+): Promise<boolean> {
+  const hasher = new Hasher()
+  const writer = await packages.create()
+  try {
+    for await (const chunk of chunks) {
+      hasher.update(chunk)
+      await writer.write(chunk)
+    }
+    if (hasher.digest() !== sha256) return false
+    await writer.commit()
+    return true
+  } finally {
+    await writer.discard()
   }
 }
 

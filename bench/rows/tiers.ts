@@ -82,18 +82,18 @@ async function ours(
   })
   await using stack = new AsyncDisposableStack()
   const slaves: { name: string; meter: Meter; port: number; pid: number }[] = []
+  const inRelease = '/approved/bench/dists/bench/InRelease'
   const follow = async (name: string, of: { port: number; folder: string }) => {
     const meter = stack.use(await Meter.start(of.port))
     const made = stack.use(await startSlave(folder, name, of.folder, meter.port))
     slaves.push({ name, meter, port: made.port, pid: made.pid })
+    await same(made.port, master.port, inRelease)
     return made
   }
   const first = await follow('slave', { port: master.port, folder: path })
   await follow('second slave of the master', { port: master.port, folder: path })
   const second = await follow('slave of the slave', first)
   await follow('slave of that', second)
-  const inRelease = `/approved/bench/dists/bench/InRelease`
-  for (const { port } of slaves) await same(port, master.port, inRelease)
   change()
   await master.call('update')
   const waiting = await simulate(master, simulated)
