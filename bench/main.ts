@@ -15,6 +15,7 @@ import { coldRows } from './rows/cold.ts'
 import { installabilityRow } from './rows/installability.ts'
 import { publishRow } from './rows/publish.ts'
 import { serveRows } from './rows/serve.ts'
+import { tierRows } from './rows/tiers.ts'
 import { copyHostSuite, makeGpgKey, WebServer } from './upstream.ts'
 
 enableCompileCache()
@@ -22,6 +23,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     packages: { type: 'string', default: '60000' },
+    /** That wait for news of one master. */
+    slaves: { type: 'string', default: '100' },
     /** Of the suites that change. */
     sizes: { type: 'string', default: '1000,10000,60000' },
     /** For `blocks`: a path or URL of a Packages file, .gz and .xz too; else this host's own main suite. */
@@ -30,7 +33,7 @@ const { values, positionals } = parseArgs({
     plot: { type: 'string' },
   },
 })
-const all = ['adopt', 'publish', 'change', 'installability', 'serve', 'busy', 'cold']
+const all = ['adopt', 'publish', 'change', 'installability', 'serve', 'busy', 'cold', 'tiers']
 const rows = positionals.length > 0 ? positionals : all
 const folder = mkdtempSync(join(tmpdir(), 'uus-bench-'))
 const sections: (Section | Table)[] = []
@@ -75,6 +78,10 @@ try {
     print(await busyRow(server, makeGpgKey(folder), folder, Number(values.packages)))
   }
   if (rows.includes('cold')) await coldRows(server, makeGpgKey(folder), folder, print)
+  if (rows.includes('tiers')) {
+    const sizes = values.sizes.split(',').map(Number)
+    await tierRows(server, makeGpgKey(folder), folder, sizes, Number(values.slaves), print)
+  }
   const results = join(import.meta.dirname, 'results')
   mkdirSync(results, { recursive: true })
   const name = new Date().toISOString().replaceAll(':', '')

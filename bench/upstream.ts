@@ -69,6 +69,17 @@ server { listen 127.0.0.1:${port}; root ${root}; location /slow/ { limit_rate 10
       .filter((line) => line.split(' ')[1] === path)
   }
 
+  /** A place in the log, for `answersSince`. */
+  logSize(): number {
+    return readFileSync(this.#log).length
+  }
+
+  /** The body bytes of each answer since. */
+  answersSince(logSize: number): number[] {
+    const lines = readFileSync(this.#log).subarray(logSize).toString().split('\n')
+    return lines.filter((line) => line !== '').map((line) => Number(line.split(' ')[3]))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const exited = new Promise((resolve) => this.#child.once('exit', resolve))
     this.#child.kill()

@@ -105,6 +105,10 @@ export class BenchServer implements AsyncDisposable {
     return `http://127.0.0.1:${this.#server.port}`
   }
 
+  get port(): number {
+    return this.#server.port
+  }
+
   /** Throws where the action did not do what it was asked for: a refusal is quick, but no figure. */
   async call(verb: string, input: unknown = {}): Promise<unknown> {
     const actor = { name: 'bench', via: 'cli' } as const

@@ -11,7 +11,7 @@ import { isLoopback } from './config/tiers.ts'
 import { dataPaths, system } from './jobs.ts'
 import { BufferPool } from './lib/buffers.ts'
 import type { Clock } from './lib/clock.ts'
-import type { Sha256 } from './lib/digest.ts'
+import { Hasher, type Sha256 } from './lib/digest.ts'
 import type { Disk } from './lib/disk.ts'
 import { type UpstreamError, UusError } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
@@ -78,6 +78,7 @@ export async function openNetworkSide(
   const fetcher = new Fetcher(readVersion(), { ...defaultLimits, ...config.limits }, clock)
   const examineCall: Call = { actor: system, emit: () => {} }
   const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
+  const generated = new GeneratedFiles(reader.texts, new Blobs(paths.published, disk))
   const synchronizer = openSynchronizer(config, { fetcher, incoming, reader, jobs })
   const originOf = (place: PackagePlace, { sha256 }: PoolFile) => {
     if (synchronizer !== null)
@@ -93,6 +94,8 @@ export async function openNetworkSide(
       cache.pool.obtain(file, () =>
         originOf({ archive, path, channels: channelsWith(load(), archive) }, file),
       ),
+    open: (sha256) => cache.packages.open(sha256),
+    store: (sha256, chunks) => storePackage(cache.packages, sha256, chunks),
     quarantine: (sha256) => quarantine(cache.packages, new Blobs(paths.quarantine, disk), sha256),
   }
   const supply = new Supply({
@@ -122,6 +125,8 @@ export async function openNetworkSide(
       },
       synchronizer,
       flushContacts: async () => {},
+      openGenerated: (sha256) => generated.open(sha256),
+      readCatalogue: (read) => reader.db.read(() => read(reader)),
       baseUrl: () => reachableUrl(config, port() ?? config.listen.port),
       cache: () =>
         cache.room.isStarted ? reportCache(cache.room, cache.pool, cache.traffic, fetcher.hosts) : null,
@@ -131,7 +136,7 @@ export async function openNetworkSide(
     fetchPackage: (place, file) => cache.pool.obtain(file, () => originOf(place, file)),
     obtain: (origin, file) => cache.pool.obtain(file, () => origin),
     openPackage: (place, file) => cache.pool.open(file, () => originOf(place, file)),
-    generated: new GeneratedFiles(reader.texts, new Blobs(paths.published, disk)),
+    generated,
     reader,
     reload: () => {
       published = load()
@@ -145,6 +150,26 @@ export async function openNetworkSide(
       fetcher[Symbol.dispose]()
       reader[Symbol.dispose]()
     },
+  }
+}
+
+async function storePackage(
+  packages: Blobs,
+  sha256: Sha256,
+  chunks: AsyncIterable<Buffer>,
+): Promise<boolean> {
+  const hasher = new Hasher()
+  const writer = await packages.create()
+  try {
+    for await (const chunk of chunks) {
+      hasher.update(chunk)
+      await writer.write(chunk)
+    }
+    if (hasher.digest() !== sha256) return false
+    await writer.commit()
+    return true
+  } finally {
+    await writer.discard()
   }
 }
 

@@ -123,7 +123,7 @@ test('a server that follows itself, directly or through others, is refused and s
   assert.equal((await first.slave.get(bash)).status, 200, 'and serves on')
 })
 
-test('what stays away shows: in status, health and the log; half-way to the end it warns', async () => {
+test('what a slave refuses, and a master that is away, show: in its log, its health, its status, and the list of slaves', async () => {
   await using serving = await Serving.start(content('5.1'))
   const master = serving.server
   await using bent = await slaveBehindRelay(master, 'oslo')
@@ -132,6 +132,27 @@ test('what stays away shows: in status, health and the log; half-way to the end 
   const { follows } = await slave.json<StatusResult>('status')
   assert.equal(follows?.master, relay.url)
   assert.ok(follows!.channels.every(({ snapshot, signedAt }) => snapshot !== null && signedAt !== null))
+
+  const problem = async () => {
+    const { items } = await master.json<{ items: SlaveEntry[] }>('slave', 'list')
+    return items[0]!.channels.find(({ name }) => name === 'approved')?.problem ?? null
+  }
+  relay.bend = (path, body) =>
+    path.includes('/channels/approved') ? Buffer.from(body.map((one) => one ^ 1)) : null
+  await serving.offer(content('5.2'))
+  await master.json('promote', 'bash')
+  await until('the refusal in the list of slaves', async () =>
+    /manifest of approved/.test((await problem())?.message ?? ''),
+  )
+  assert.equal((await problem())!.isOver, false)
+  assert.match((await master.uus('slave', 'list')).stdout, /oslo, approved: .*manifest of approved.*lasts/)
+  assert.match(slave.log, /SYNC_REFUSED/)
+  assert.match(await slave.text('/healthz'), /sync:approved/)
+  relay.bend = null
+  await caughtUp(master, slave)
+  await until('that it is over', async () => (await problem())?.isOver === true)
+  assert.doesNotMatch(await slave.text('/healthz'), /sync:approved/)
+
   await relay.cut()
   const failed = await slave.uus('sync')
   assert.equal(failed.status, 1)

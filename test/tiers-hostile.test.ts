@@ -278,6 +278,35 @@ test('death at every durable step of a sync: the old or the new state, and the n
   assert.ok(deaths >= 20, `died ${deaths} times`)
 })
 
+test('a slave that follows for months keeps what clients need, and no more', async () => {
+  await using scene = await open()
+  const { slave } = scene
+  const count = (sql: string) => slave.store.db.pluck<number>(sql).get()!
+  const documents = () => count('SELECT count(*) FROM manifest_document')
+  const before = documents()
+  for (let month = 0; month < 6; month++) {
+    await scene.promote(`2.${month}`)
+    assert.equal(await slave.refusalOf(), '')
+  }
+  assert.ok(documents() > before)
+  // Snapshots grow old, and the next one lets go of what nobody asks for any more.
+  slave.clock.advance(60 * day)
+  await scene.promote('3.0')
+  const { items } = await slave.call<{ items: { error: unknown }[] }>('sync')
+  assert.deepEqual(
+    items.map(({ error }) => error),
+    [null, null],
+  )
+  assert.ok(documents() <= before + 2, `${documents()} documents, ${before} at the start`)
+  const collected = await slave.call<{ snapshots: string[] }>('gc')
+  assert.ok(collected.snapshots.length >= 4, collected.snapshots.join())
+  await slave.check()
+  assert.equal(slave.inRelease(), await scene.masters())
+  await slave.open()
+  assert.equal((await slave.call<{ items: { outcome: string }[] }>('sync')).items[0]!.outcome, 'unchanged')
+  await slave.check()
+})
+
 test('thirty days without the master: served on, with warnings from half-time; then caught up in one step', async () => {
   await using scene = await open()
   const { slave } = scene

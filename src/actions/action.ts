@@ -11,7 +11,9 @@ import type { AuditLog } from '../repo/audit/log.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
+import type { OpenBlob } from '../store/blobs.ts'
 import type { PoolFile } from '../store/pool-files.ts'
+import type { Store } from '../store/store.ts'
 import type { Importer } from '../sync/slave/importer.ts'
 import type { Synchronizer } from '../sync/slave/synchronizer.ts'
 import type { Adopter } from '../sync/upstream/adopt.ts'
@@ -56,6 +58,10 @@ export interface PackageFiles {
   has(sha256: Sha256): Promise<boolean>
   /** Has a file fetched from its archive, unless it is here; rejects if it cannot be had. `path` is below the archive. */
   obtain(archive: string, path: string, file: PoolFile): Promise<void>
+  /** Null if it is not here. */
+  open(sha256: Sha256): Promise<OpenBlob | null>
+  /** Takes a file over that came by another way; false, and it is dropped, if it has another digest. */
+  store(sha256: Sha256, chunks: AsyncIterable<Buffer>): Promise<boolean>
   /** Keeps damaged bytes apart, for whoever wants to look at them, and serves them no more. */
   quarantine(sha256: Sha256): Promise<void>
 }
@@ -77,6 +83,10 @@ export interface ServerContext {
   readonly synchronizer: Synchronizer | null
   /** Writes down which slaves were in touch lately. */
   flushContacts(): Promise<void>
+  /** A generated file; null if it is not known. */
+  openGenerated(sha256: Sha256): Promise<OpenBlob | null>
+  /** Reads the catalogue at one moment. */
+  readCatalogue<T>(read: (store: Store) => T): T
   /** The numbers of the package cache; null where no server runs. */
   cache(): CacheReport | null
   /** What fetches package files before clients ask. */

@@ -3,6 +3,7 @@ import type { Action, Outcome, Step } from './action.ts'
 import { archiveDrop, archiveList } from './archives.ts'
 import { audit } from './audit.ts'
 import { backup } from './backup.ts'
+import { snapshotExport, snapshotImport } from './bundles.ts'
 import { channelCheck } from './channel-check.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
 import { conf, pins, sources } from './client-files.ts'
@@ -99,6 +100,8 @@ const all = [
   slaveList,
   slaveRevoke,
   snapshotDiff,
+  snapshotExport,
+  snapshotImport,
   snapshotKeep,
   snapshotList,
   snapshotRollback,

@@ -14,6 +14,7 @@ export const slaveVerbs: ReadonlySet<string> = new Set([
   'slave add',
   'slave list',
   'slave revoke',
+  'snapshot export',
   'snapshot import',
   'snapshot list',
   'sources',

@@ -11,12 +11,12 @@ import type { ManifestArchive } from '../sync/protocol/manifest.ts'
 import type { EventBatch, SlaveEvent } from '../sync/protocol/messages.ts'
 import { quietStep } from './action.ts'
 
-/** Of every channel that slaves may have. */
-export const makeManifestsStep = quietStep<Record<string, never>, void>(
+/** Of every channel that slaves may have, or of the named ones. */
+export const makeManifestsStep = quietStep<{ readonly channels?: readonly string[] }, void>(
   'make-manifests',
-  async ({ repo, config }) => {
+  async ({ repo, config }, { channels: named }) => {
     const { store } = repo
-    const given = new Set(store.slaves.list().flatMap(({ channels }) => channels))
+    const given = new Set(named ?? store.slaves.list().flatMap(({ channels }) => channels))
     for (const channel of store.channels.list())
       if (given.has(channel.name)) await makeManifest(repo, channel, termsOf(store, config, channel))
   },

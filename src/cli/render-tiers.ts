@@ -1,4 +1,5 @@
 // How the results of tiers look to a person: slaves on a master, the master on a slave.
+import type { ExportResult, ImportResult } from '../actions/bundles.ts'
 import type { SlaveAddResult, SlaveEntry, SlaveRevokeResult } from '../actions/slaves.ts'
 import type { StatusResult } from '../actions/status.ts'
 import type { ChannelSync, SyncResult } from '../actions/sync.ts'
@@ -83,4 +84,22 @@ export function renderFollows({ master, channels }: NonNullable<StatusResult['fo
       out.ago(checkedAt),
     ]),
   )
+}
+
+export function renderExport(result: ExportResult, out: Output): void {
+  const what = `${result.channel} ${result.snapshot}${result.since === null ? '' : ` since ${result.since}`}`
+  const size = `${formatSize(result.sizeBytes)} with ${result.packages} package files`
+  if (result.isDryRun) out.line(`${what}: would be ${size}. Nothing was written (--dry-run).`)
+  else {
+    const resumed = result.resumedBytes === 0 ? '' : `, ${formatSize(result.resumedBytes)} of it from before`
+    out.line(`${result.file}: ${what}, ${size}${resumed}`)
+    out.line(`On the slave: uus snapshot import ${result.file}`)
+  }
+}
+
+export function renderImport(result: ImportResult, out: Output): void {
+  const packages = `${result.packages} package files came with it`
+  if (result.outcome === 'unchanged')
+    out.line(`${result.channel} serves ${result.snapshot} already; ${packages}.`)
+  else out.line(`${result.channel} serves ${result.snapshot} now; ${packages}.`)
 }

@@ -137,7 +137,10 @@ function validityFindings({ store }: Repo, now: number): Finding[] {
       message: isOver
         ? `${name}: clients refuse it since ${formatIso(validUntil)}, when its signed files expired`
         : `${name}: its signed files are not renewed; clients will refuse it from ${formatIso(validUntil)} on`,
-      hint: 'Find what keeps it from being signed: uus doctor',
+      hint:
+        store.followed.find(channelId) === null
+          ? 'Find what keeps it from being signed: uus doctor'
+          : 'See what keeps this slave from its master, and whether that signs: uus status, on both',
     }
   })
 }

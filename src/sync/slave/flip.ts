@@ -10,6 +10,7 @@ import { type SnapshotKind, upstreamName } from '../../store/channels.ts'
 import type { Tx } from '../../store/database.ts'
 import type { Envelope } from '../../store/publications.ts'
 import type { Store } from '../../store/store.ts'
+import { presentDocuments } from '../protocol/documents.ts'
 import type { ManifestArchive } from '../protocol/manifest.ts'
 import { checkAssembled } from './assembled.ts'
 import type { SuiteContent, VerifiedContent } from './content.ts'
@@ -71,11 +72,20 @@ export async function flip(content: VerifiedContent, context: FlipContext): Prom
       bytes,
     })
     for (const document of content.documents.values()) store.manifests.putDocument(tx, document, at)
+    forgetDocuments(tx, store, at)
     if (isNew) appendAudit(tx, content, context, at)
     return revision
   })
   const { id, kind, entered, left } = snapshot
   return { channel: manifest.channel, snapshot: id, isNew, revision, kind, entered, left }
+}
+
+/** Slaves below may be in the midst of what the manifest before named. */
+const graceMs = 3_600_000
+
+function forgetDocuments(tx: Tx, store: Store, at: number): void {
+  const channels = store.channels.list().map(({ id }) => id)
+  store.manifests.forgetDocuments(tx, presentDocuments(store.manifests, channels), at - graceMs)
 }
 
 function headOf(store: Store, channel: string) {

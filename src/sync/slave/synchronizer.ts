@@ -29,6 +29,9 @@ export type SyncOutcome =
   | { readonly outcome: 'renewed'; readonly flipped: Flipped }
   | { readonly outcome: 'new'; readonly flipped: Flipped }
 
+/** Where a manifest and what it names come from. */
+export type SyncOrigin = Pick<MasterLink, 'manifest' | 'document' | 'part' | 'whole'>
+
 export interface SyncOrder {
   readonly channel: string
   /** How long the master may wait for news. */
@@ -37,6 +40,8 @@ export interface SyncOrder {
   readonly looksThrough?: boolean
   readonly signal?: AbortSignal | undefined
   readonly emit: Emit
+  /** Default: the master. */
+  readonly origin?: SyncOrigin
 }
 
 // What was stored stays when the rest fails, so this is what a cut costs at the most.
@@ -69,10 +74,17 @@ export class Synchronizer {
     return this.#link
   }
 
+  /** SYNC_REFUSED if the manifest of another origin is not to be believed. */
+  async check(channel: string, origin: SyncOrigin): Promise<void> {
+    const answer = await origin.manifest(channel, null, 0)
+    if (answer.type === 'manifest') await this.#jobs.examine({ channel, bytes: answer.bytes })
+  }
+
   async sync(order: SyncOrder): Promise<SyncOutcome> {
     const { channel, waitSeconds, signal, looksThrough = false } = order
     const held = this.#held(channel)
-    const answer = await this.#link.manifest(channel, looksThrough ? null : held, waitSeconds, signal)
+    const origin = order.origin ?? this.#link
+    const answer = await origin.manifest(channel, looksThrough ? null : held, waitSeconds, signal)
     if (answer.type === 'unchanged') {
       await this.#jobs.checked(channel, answer.at)
       return { outcome: 'unchanged' }
@@ -125,10 +137,10 @@ export class Synchronizer {
   async #fetchDocuments(
     missing: readonly Sha256[],
     fetched: Set<Sha256>,
-    { channel, signal }: SyncOrder,
+    { channel, signal, origin = this.#link }: SyncOrder,
   ): Promise<void> {
     await eachOf(missing, async (digest) => {
-      const bytes = await this.#link.document(digest, signal)
+      const bytes = await origin.document(digest, signal)
       const stored = await this.#keep([bytes])
       if (stored !== digest) {
         await this.#forget(stored)
@@ -149,7 +161,7 @@ export class Synchronizer {
     const fetched: FetchedPart[] = []
     try {
       await eachOf(round, async (part) => {
-        fetched.push({ part, fetched: await this.#fetchPart(part, order.signal) })
+        fetched.push({ part, fetched: await this.#fetchPart(part, order) })
         doneBytes += sizeOf([part])
         order.emit({ type: 'fetch-progress', label: order.channel, doneBytes, totalBytes })
       })
@@ -164,11 +176,11 @@ export class Synchronizer {
     }
   }
 
-  async #fetchPart(part: WantedPart, signal: AbortSignal | undefined): Promise<Sha256> {
+  async #fetchPart(part: WantedPart, { signal, origin = this.#link }: SyncOrder): Promise<Sha256> {
     const isLarge = part.encoder === 'plain' && part.fileBytes > partBytes
     const bytes = isLarge
-      ? this.#link.whole(part.path, part.fileBytes, signal)
-      : [await this.#link.part(part, signal)]
+      ? origin.whole(part.path, part.fileBytes, signal)
+      : [await origin.part(part, signal)]
     return this.#keep(bytes)
   }
 
