@@ -204,3 +204,36 @@ test('over TLS with a certificate of a CA of our own; a wrong one is refused', n
     rmSync(folder, { recursive: true, force: true })
   }
 })
+
+test('snapshots that a slave received are served by URL, signed by the master, also while that is away', async () => {
+  await using serving = await Serving.start(content('5.1'), {
+    more: ['base-url: http://updates.example.com'],
+  })
+  const master = serving.server
+  await using bent = await slaveBehindRelay(master, 'oslo')
+  const { slave, relay } = bent
+  await caughtUp(master, slave)
+  const first = (await served(slave))!
+  await serving.offer(content('5.2'))
+  await master.json('promote', 'bash')
+  await caughtUp(master, slave)
+  const folder = `/snapshots/approved/${first}/test`
+  const signed = await slave.text(`${folder}/dists/stable/InRelease`)
+  assert.equal(signed, await master.text(`${folder}/dists/stable/InRelease`))
+  assert.doesNotMatch(signed, /^Valid-Until/m)
+  assert.match(signed, /-----BEGIN PGP SIGNATURE-----/)
+  await relay.cut()
+  assert.equal(await slave.text(`${folder}/dists/stable/InRelease`), signed)
+  assert.equal((await slave.get(`${folder}/pool/main/b/bash/bash_5.1_amd64.deb`)).status, 200)
+  assert.equal((await slave.get(`${folder}/pool/main/b/bash/bash_5.2_amd64.deb`)).status, 404)
+
+  // What is signed by somebody else is not believed.
+  const second = (await served(slave))!
+  relay.mend()
+  relay.bend = (path, body) =>
+    path.startsWith('/snapshots/') ? Buffer.from(body.toString().replace(/^Suite: .*$/m, 'Suite: x')) : null
+  const lie = await slave.get(`/snapshots/approved/${second}/test/dists/stable/InRelease`)
+  assert.ok(lie.status >= 500, String(lie.status))
+  relay.bend = null
+  assert.equal((await slave.get(`/snapshots/approved/${second}/test/dists/stable/InRelease`)).status, 200)
+})

@@ -74,7 +74,8 @@ function tokenOf(request: Request): string | null {
   return /^Bearer +(\S+)$/i.exec(request.get('authorization') ?? '')?.[1] ?? null
 }
 
-function refuseOpenToken({ socket }: Request, allowsHttp: boolean): void {
+/** TLS_REQUIRED where others could read what the request shows. */
+export function refuseOpenToken({ socket }: Pick<Request, 'socket'>, allowsHttp: boolean): void {
   if (allowsHttp || socket instanceof TLSSocket || isLoopback(socket.remoteAddress ?? '')) return
   throw new UusError('TLS_REQUIRED', 'This server takes no token over plain http', {
     hint: 'Use its https:// address, or set "sync.allow-http: true" on it',
