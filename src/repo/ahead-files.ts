@@ -4,7 +4,7 @@ import type { Sha256 } from '../lib/digest.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
 import type { View } from '../store/views.ts'
-import { firstRetained } from './published.ts'
+import { retainedHere } from './published.ts'
 import type { Repo } from './repo.ts'
 
 /** Of files that clients have not asked for yet. */
@@ -140,12 +140,9 @@ export function retainedFiles(repo: Repo): AheadFile[] {
   const upstream = store.channels.upstream().id
   const indexes = new Map(store.archives.indexes().map((index) => [index.id, index]))
   return store.channels.list().flatMap((channel) => {
-    const options = channels.find((one) => one.name === channel.name)
-    if (channel.parentId === null || !channel.follows || options === undefined) return []
-    const since = firstRetained(
-      store.channels.snapshots(channel.id),
-      clock.now() - options.keepSeconds * 1000,
-    )
+    const isConfigured = channels.some((one) => one.name === channel.name)
+    if (channel.parentId === null || !channel.follows || !isConfigured) return []
+    const since = retainedHere(store, channels, channel, clock.now())
     return store.views.list(channel.id).flatMap((view) => {
       const offering = store.views.find(upstream, view.indexId)
       const index = indexes.get(view.indexId)!

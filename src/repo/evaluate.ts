@@ -3,19 +3,19 @@
 import { compareVersions } from '../debian/version.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Actor } from '../store/audit.ts'
-import { indexChanges } from './changes.ts'
+import { bringsVersion } from './classify.ts'
 import { companionsOf } from './families.ts'
 import { obstacles } from './gates/gate.ts'
-import { objectionsTo } from './guards.ts'
 import {
   listPending,
   type PendingItem,
   type PendingScope,
   pendingKey,
   pendingOf,
+  subjectKey,
   supersededOf,
 } from './pending.ts'
-import { plainly, planPromotion, planStanzas, promote, refusals } from './promote.ts'
+import { breaks, plainly, planPromotion, planStanzas, promote, refusals } from './promote.ts'
 import type { Repo } from './repo.ts'
 import { scopeTo } from './scope.ts'
 import { newestPerSuite } from './selectors.ts'
@@ -42,8 +42,7 @@ export function eligible(repo: Repo, scope: PendingScope): PendingItem[] {
   const wanted = [...present, ...older].filter(
     (item) => isWanted(item) && obstacles(item.verdicts).length === 0 && !isBack(repo, scope, item),
   )
-  const bySource = Map.groupBy(wanted, (item) => `${item.release} ${item.archiveId} ${item.source}`)
-  return [...bySource.values()].flatMap(newestPerSuite)
+  return [...Map.groupBy(wanted, subjectKey).values()].flatMap(newestPerSuite)
 }
 
 /** A person approved these very files, or a rule acts. What a rule only asks approvals for, the gates judge. */
@@ -64,7 +63,7 @@ function approvedSources({ store, target }: PendingScope): string[] {
 function isBack({ store }: Repo, { target }: PendingScope, item: PendingItem): boolean {
   return (
     item.approvers.length === 0 &&
-    (item.kind === 'update' || item.kind === 'new') &&
+    bringsVersion(item.kind) &&
     store.history.lastRevisionOf(target.id, item.source, item.version) !== null
   )
 }
@@ -115,21 +114,6 @@ function unhindered(repo: Repo, scope: PendingScope, items: readonly PendingItem
     const family = whole.filter((one) => !taken.has(pendingKey(one)))
     for (const one of family) taken.add(pendingKey(one))
     return [family]
-  })
-}
-
-/** Would something become uninstallable, or so much be lost that it has to be forced? */
-function breaks(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): boolean {
-  if (items.length === 0) return false
-  const changes = indexChanges(planStanzas(scope, items))
-  if (objectionsTo(scope.store, scope.target.id, changes).length > 0) return true
-  if (!scope.judging.gates.isInstallable) return false
-  return releasesOf(items).some((release) => {
-    const change = planStanzas(
-      scope,
-      items.filter((item) => item.release === release),
-    )
-    return repo.installability.judge(scope.target, scope.feeding, release, change).regressions.length > 0
   })
 }
 

@@ -7,7 +7,7 @@ import type { Channel } from '../store/channels.ts'
 import type { PackageRecord } from '../store/records.ts'
 import type { Placed, View } from '../store/views.ts'
 import { isWithdrawn, suiteClassOf } from './pending.ts'
-import { firstRetained } from './published.ts'
+import { retainedHere } from './published.ts'
 import type { Repo } from './repo.ts'
 
 export interface NeededFile {
@@ -24,8 +24,6 @@ export interface NeededFile {
   /** Of an index that upstream has no more: kept if it is here, but nobody knows where to fetch it. */
   readonly isFrozen: boolean
 }
-
-const defaultKeepSeconds = 7 * 86_400
 
 /** Each file once. */
 export function neededFiles(repo: Repo): NeededFile[] {
@@ -55,11 +53,7 @@ class Needs {
     this.#upstream = store.channels.upstream().id
     this.#classes = new Map(store.archives.suites().map((suite) => [suite.id, suiteClassOf(suite)]))
     const feeding = store.channels.get(channel.parentId!)
-    const keepSeconds = channels.find((one) => one.name === feeding.name)?.keepSeconds ?? defaultKeepSeconds
-    this.#retainedSince = firstRetained(
-      store.channels.snapshots(feeding.id),
-      clock.now() - keepSeconds * 1000,
-    )
+    this.#retainedSince = retainedHere(store, channels, feeding, clock.now())
   }
 
   list(): NeededFile[] {

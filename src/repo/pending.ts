@@ -7,7 +7,7 @@ import type { Decision, DecisionSubject } from '../store/decisions.ts'
 import type { Store } from '../store/store.ts'
 import type { NamedRecordFile } from '../store/supplies.ts'
 import { now, type Placed } from '../store/views.ts'
-import { classify, type PendingKind, type SourceChange } from './classify.ts'
+import { bringsVersion, classify, type PendingKind, type SourceChange } from './classify.ts'
 import { type AppliedRule, eligibleAt, type Facts, judge, obstacles, type Verdict } from './gates/gate.ts'
 import type { GateOptions, RuleOptions } from './options.ts'
 import { ruleFor } from './rules.ts'
@@ -91,20 +91,15 @@ export function pendingOf(scope: PendingScope, sources: readonly string[]): Pend
  */
 export function supersededOf(scope: PendingScope, sources: readonly string[]): PendingItem[] {
   const { store, feeding, judging } = scope
-  const readers = new Map<number, PendingReader>()
-  const readerAt = (revision: number) => {
-    const reader = readers.get(revision) ?? new PendingReader({ ...scope, revision })
-    readers.set(revision, reader)
-    return reader
-  }
+  const tables = readTables(scope)
   return sources.flatMap((source) =>
     store.history
       .supersededOf(feeding.id, source, judging.retainedSince)
       .sort((a, b) => compareVersions(b.version, a.version))
       .flatMap(({ version, revision }) =>
-        readerAt(revision)
+        new PendingReader({ ...scope, revision }, tables)
           .pendingOf(source)
-          .filter((item) => item.version === version && (item.kind === 'update' || item.kind === 'new')),
+          .filter((item) => item.version === version && bringsVersion(item.kind)),
       ),
   )
 }
@@ -118,11 +113,7 @@ export function ripeInstead(scope: PendingScope, items: readonly PendingItem[]):
   const older = supersededOf(scope, [...new Set(soaking.map((item) => item.source))])
   return soaking.flatMap((item) => {
     const ripe = older.find(
-      (one) =>
-        one.source === item.source &&
-        one.release === item.release &&
-        one.archiveId === item.archiveId &&
-        obstacles(one.verdicts).length === 0,
+      (one) => subjectKey(one) === subjectKey(item) && obstacles(one.verdicts).length === 0,
     )
     return ripe === undefined ? [] : [ripe]
   })
@@ -130,42 +121,49 @@ export function ripeInstead(scope: PendingScope, items: readonly PendingItem[]):
 
 type Judged = Omit<PendingItem, 'verdicts' | 'eligibleAt'>
 
+/** What is the same for every state of the feeding channel. */
+interface Tables {
+  /** Only indexes that the target shows: what waits for its seed is not pending. */
+  readonly liveIndexes: ReadonlySet<number>
+  readonly suites: ReadonlyMap<number, { name: string; suiteClass: string }>
+  readonly archives: ReadonlyMap<number, string>
+  readonly holds: ReadonlyMap<string, Decision>
+  readonly verdicts: ReadonlyMap<string, Decision>
+  readonly approvals: ReadonlyMap<string, readonly Decision[]>
+}
+
+function readTables({ store, target }: PendingScope): Tables {
+  const live = store.views.list(target.id).filter((view) => view.liveSince !== null)
+  const { decisions, archives } = store
+  return {
+    liveIndexes: new Set(live.map((view) => view.indexId)),
+    suites: new Map(
+      archives.suites().map((suite) => [suite.id, { name: suite.name, suiteClass: suiteClassOf(suite) }]),
+    ),
+    archives: new Map(archives.list().map((archive) => [archive.id, archive.name])),
+    holds: new Map(decisions.holds(target.id).map((hold) => [subjectKey(hold), hold])),
+    verdicts: new Map(
+      decisions.verdicts(target.id).map((verdict) => [`${subjectKey(verdict)} ${verdict.version}`, verdict]),
+    ),
+    approvals: Map.groupBy(decisions.approvals(target.id), subjectKey),
+  }
+}
+
 class PendingReader {
   readonly #scope: PendingScope
   readonly #revision: number
-  /** Only indexes that the target shows: what waits for its seed is not pending. */
-  readonly #liveIndexes: ReadonlySet<number>
-  readonly #suites: ReadonlyMap<number, { name: string; suiteClass: string }>
-  readonly #archives: ReadonlyMap<number, string>
-  readonly #holds: ReadonlyMap<string, Decision>
-  readonly #verdicts: ReadonlyMap<string, Decision>
-  readonly #approvals: ReadonlyMap<string, readonly Decision[]>
+  readonly #tables: Tables
 
-  constructor(scope: PendingScope) {
-    const { store, target } = scope
+  constructor(scope: PendingScope, tables = readTables(scope)) {
     this.#scope = scope
     this.#revision = scope.revision ?? now
-    const live = store.views.list(target.id).filter((view) => view.liveSince !== null)
-    this.#liveIndexes = new Set(live.map((view) => view.indexId))
-    this.#suites = new Map(
-      store.archives
-        .suites()
-        .map((suite) => [suite.id, { name: suite.name, suiteClass: suiteClassOf(suite) }]),
-    )
-    this.#archives = new Map(store.archives.list().map((archive) => [archive.id, archive.name]))
-    this.#holds = new Map(store.decisions.holds(target.id).map((hold) => [subjectKey(hold), hold]))
-    this.#verdicts = new Map(
-      store.decisions
-        .verdicts(target.id)
-        .map((verdict) => [`${subjectKey(verdict)} ${verdict.version}`, verdict]),
-    )
-    this.#approvals = Map.groupBy(store.decisions.approvals(target.id), subjectKey)
+    this.#tables = tables
   }
 
   differingSources(): string[] {
     const { store, target, feeding } = this.#scope
     const sources = new Set<string>()
-    for (const indexId of this.#liveIndexes) {
+    for (const indexId of this.#tables.liveIndexes) {
       const to = store.views.find(target.id, indexId)
       const from = store.views.find(feeding.id, indexId)
       if (to === null || from === null) continue
@@ -180,7 +178,7 @@ class PendingReader {
 
   pendingOf(source: string): PendingItem[] {
     const { store, target, feeding } = this.#scope
-    const isLive = (stanza: Placed) => this.#liveIndexes.has(stanza.indexId)
+    const isLive = (stanza: Placed) => this.#tables.liveIndexes.has(stanza.indexId)
     const fed = store.views.bySource(feeding.id, source, this.#revision).filter(isLive)
     const shown = store.views.bySource(target.id, source).filter(isLive)
     const items: PendingItem[] = []
@@ -213,8 +211,8 @@ class PendingReader {
     const competing = known.filter((stanza) => classes.has(this.#classOf(stanza.suiteId)))
     const from = highestVersion(competing.map((stanza) => stanza.sourceVersion)) ?? null
     const key = subjectKey({ release, archiveId, source })
-    const suites = [...suiteIds].map((id) => this.#suites.get(id)!.name).sort()
-    const archive = this.#archives.get(archiveId)!
+    const suites = [...suiteIds].map((id) => this.#tables.suites.get(id)!.name).sort()
+    const archive = this.#tables.archives.get(archiveId)!
     const since = this.#since(source, change)
     const rule = this.#ruleFor({ ...change, archive, suites, source, from, since })
     const offered = this.#offered(source)
@@ -228,7 +226,7 @@ class PendingReader {
       suites,
       since,
       revision: this.#scope.revision ?? null,
-      decision: this.#verdicts.get(`${key} ${change.version}`) ?? null,
+      decision: this.#tables.verdicts.get(`${key} ${change.version}`) ?? null,
       approvers: this.#approvers(key, { ...change, source, since }, from, rule),
       rule,
       absentFiles: this.#absentFiles(archiveId, offered, change.arrived),
@@ -262,7 +260,7 @@ class PendingReader {
     rule: AppliedRule | null,
   ): string[] {
     const inherits = rule?.acts === true && rule.rule.inheritsApprovals
-    const approvals = this.#approvals.get(key) ?? []
+    const approvals = this.#tables.approvals.get(key) ?? []
     const usedUntil = approvals.length === 0 ? 0 : this.#approvalsUsedUntil(change)
     const people = approvals
       .filter(({ at, version, files }) => {
@@ -289,7 +287,7 @@ class PendingReader {
   }
 
   #classOf(suiteId: number): string {
-    return this.#suites.get(suiteId)?.suiteClass ?? ''
+    return this.#tables.suites.get(suiteId)?.suiteClass ?? ''
   }
 
   /** As of an earlier state: is what it lacks in the feeding channel by now? */
@@ -316,7 +314,7 @@ class PendingReader {
       approvers: item.approvers,
       ...this.#soaking(item),
       phasedPercentage: this.#phased(ids),
-      hold: this.#holds.get(subjectKey(item)) ?? null,
+      hold: this.#tables.holds.get(subjectKey(item)) ?? null,
       decision: item.decision,
       isWithdrawn:
         item.arrived.length > 0 &&
@@ -407,6 +405,7 @@ export function isWithdrawn(offered: readonly string[], version: string): boolea
   return highest === undefined || (!offered.includes(version) && compareVersions(highest, version) < 0)
 }
 
-function subjectKey(subject: Pick<DecisionSubject, 'release' | 'archiveId' | 'source'>): string {
+/** One source of one archive and release. */
+export function subjectKey(subject: Pick<DecisionSubject, 'release' | 'archiveId' | 'source'>): string {
   return `${subject.release} ${subject.archiveId} ${subject.source}`
 }

@@ -280,6 +280,17 @@ export function timesOf(store: Store, options: readonly ChannelOptions[], channe
   return configured ?? store.followed.find(channel.id) ?? defaultTimes
 }
 
+/** The oldest revision that clients of this server may still be working from. */
+export function retainedHere(
+  store: Store,
+  options: readonly ChannelOptions[],
+  channel: Channel,
+  now: number,
+): number {
+  const { keepSeconds } = timesOf(store, options, channel)
+  return firstRetained(store.channels.snapshots(channel.id), now - keepSeconds * 1000)
+}
+
 /**
  * The oldest revision of a channel whose files are kept: for the clients of this server, and for slaves that serve an
  * older snapshot. A slave counts until its clients refuse what it serves.
@@ -302,7 +313,7 @@ export function retainedFrom(
  * The oldest revision that clients may still be working from. `snapshots` are newest first; one is kept until it has
  * not been current since `keepSince`, and the newest few in any case.
  */
-export function firstRetained(snapshots: readonly Snapshot[], keepSince: number): number {
+function firstRetained(snapshots: readonly Snapshot[], keepSince: number): number {
   let first = 0
   for (const [index, snapshot] of snapshots.entries()) {
     const successor = snapshots[index - 1]

@@ -8,6 +8,7 @@ import type { Store } from '../store/store.ts'
 import type { Placed, ViewChange } from '../store/views.ts'
 import { countChanges } from './changes.ts'
 import type { NeededFile } from './needed-files.ts'
+import { subjectKey } from './pending.ts'
 import type { Repo } from './repo.ts'
 
 export interface RollbackOrder {
@@ -112,10 +113,7 @@ function subjectsOf(
         .bySource(channel.parentId!, one.source)
         .some((other) => isSameSubject(other, one) && other.sourceVersion === one.sourceVersion),
   )
-  const bySubject = Map.groupBy(
-    [...losing, ...unfed],
-    (one) => `${one.release} ${one.archiveId} ${one.source}`,
-  )
+  const bySubject = Map.groupBy([...losing, ...unfed], subjectKey)
   return [...bySubject.values()].map(([one]) => ({
     channelId: channel.id,
     release: one!.release,
