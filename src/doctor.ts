@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { callServer } from './actions/socket.ts'
+import type { Diagnosis } from './cli/local.ts'
 import { type Config, parseConfig } from './config/config.ts'
 import type { MasterConfig } from './config/tiers.ts'
 import { dataPaths, system } from './jobs.ts'
@@ -14,13 +15,6 @@ import { datesAhead, isNothingAhead } from './repo/reset-dates.ts'
 import { Store } from './store/store.ts'
 import { Gpgv } from './trust/gpgv.ts'
 import { readKeyring } from './trust/keyring.ts'
-
-export interface Diagnosis {
-  /** A problem keeps something from working; a warning may. */
-  readonly level: 'fine' | 'warning' | 'problem'
-  readonly what: string
-  readonly hint: string | null
-}
 
 const fine = (what: string): Diagnosis => ({ level: 'fine', what, hint: null })
 const warning = (what: string, hint: string): Diagnosis => ({ level: 'warning', what, hint })

@@ -1,7 +1,7 @@
 // `/mirrors/<channel>/<archive>.list`: where a client of a channel best asks. apt's mirror method takes the lines in their
 // order; the last one is this very server, which always has what it says.
-import { BlockList } from 'node:net'
-import type { Network, PublicSlave } from '../config/tiers.ts'
+import type { PublicSlave } from '../config/tiers.ts'
+import { Networks } from '../lib/networks.ts'
 import type { Slave } from '../store/slaves.ts'
 
 export interface MirrorQuestion {
@@ -49,14 +49,7 @@ function isCurrent(name: string, channel: string, { slaves, snapshot, now }: Mir
 
 /** The client's network, then its country, then anything. */
 function rankOf({ networks, countries }: PublicSlave, { address, country }: MirrorQuestion): number {
-  if (address !== null && networks.some((network) => contains(network, address))) return 0
+  if (address !== null && new Networks(networks).has(address)) return 0
   if (country !== null && countries.includes(country)) return 1
   return 2
-}
-
-function contains({ address: base, bits, family }: Network, address: string): boolean {
-  const list = new BlockList()
-  list.addSubnet(base, bits, family)
-  const bare = address.replace(/^::ffff:(?=\d+\.)/i, '')
-  return list.check(bare, bare.includes(':') ? 'ipv6' : 'ipv4')
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import { UpstreamError, UusError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { Repeated } from '../lib/repeated.ts'
 import { isWithin, type TimeWindow } from '../pool/bandwidth.ts'
 import type { AheadFile } from '../repo/ahead-files.ts'
 import type { NeededFile } from '../repo/needed-files.ts'
@@ -353,34 +354,6 @@ export class Supply implements AsyncDisposable {
     if (this.#soon !== null) clearTimeout(this.#soon)
     await this.#guarded(() => this.writeDown())
     this.#isStopped = true
-  }
-}
-
-/** Runs an act once for any number of wakes while it ran before. */
-class Repeated {
-  readonly #act: () => Promise<void>
-  #isDue = false
-  #running: Promise<void> | null = null
-
-  constructor(act: () => Promise<void>) {
-    this.#act = act
-  }
-
-  wake(): void {
-    this.#isDue = true
-    this.#running ??= this.#run()
-  }
-
-  async #run(): Promise<void> {
-    while (this.#isDue) {
-      this.#isDue = false
-      await this.#act()
-    }
-    this.#running = null
-  }
-
-  async idle(): Promise<void> {
-    while (this.#running !== null) await this.#running
   }
 }
 

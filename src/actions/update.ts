@@ -60,31 +60,39 @@ export const settleStep = step<SettleInput, void>('settle', async (context, { un
     })
   }
   await followChannels(context.repo, call.actor, call.emit)
-  await evaluate(context.repo, call.actor, call.emit)
-  await followChannels(context.repo, call.actor, call.emit)
-  await upkeep(context, call)
+  await moveByThemselves(context, call)
+  await upkeep(context, call, [])
 })
 
 /** What has to be done now and then, whether or not upstream has news: signatures renewed, alarms kept true. */
 export const upkeepStep = step<Record<string, never>, void>('upkeep', (context, _input, call) =>
-  upkeep(context, call),
+  upkeep(context, call, [() => moveByThemselves(context, call)]),
 )
 
-async function upkeep(context: JobsContext, call: Call): Promise<void> {
+/** What rules and approvals let in, and what follows from that. */
+async function moveByThemselves({ repo }: JobsContext, call: Call): Promise<void> {
+  await evaluate(repo, call.actor, call.emit)
+  await followChannels(repo, call.actor, call.emit)
+}
+
+type Work = () => Promise<unknown>
+
+async function upkeep(context: JobsContext, call: Call, alsoDue: readonly Work[]): Promise<void> {
   const { repo, config } = context
   const troubles: UusError[] = []
-  const tried = async (work: Promise<unknown>) => {
+  const due: readonly Work[] = [
+    () => republishStale(repo, call.actor, call.emit),
+    ...alsoDue,
+    () => renewEnvelopes(repo),
+    () => signAuditLog(context, call),
+  ]
+  for (const work of due) {
     try {
-      await work
+      await work()
     } catch (error) {
       troubles.push(UusError.from(error))
     }
   }
-  await tried(republishStale(repo, call.actor, call.emit))
-  await tried(evaluate(repo, call.actor, call.emit))
-  await tried(followChannels(repo, call.actor, call.emit))
-  await tried(renewEnvelopes(repo))
-  await tried(signAuditLog(context, call))
   for (const finding of refreshAlarms(repo, maxAgeOf({ config }), troubles))
     call.emit({ type: 'alarm', ...finding })
 }

@@ -1,6 +1,5 @@
 // What the configuration says of tiers: the role, the master of a slave, and the slaves that clients are sent to.
 import { isIP } from 'node:net'
-import { parseNetwork } from '../lib/networks.ts'
 import type { RawConfig } from './shape.ts'
 
 export interface MasterConfig {
@@ -13,18 +12,12 @@ export interface MasterConfig {
   readonly prefetch: 'none' | 'used' | 'all'
 }
 
-export interface Network {
-  readonly address: string
-  readonly bits: number
-  readonly family: 'ipv4' | 'ipv6'
-}
-
 /** A slave as mirror lists name it. */
 export interface PublicSlave {
   readonly name: string
   /** Ends without a slash. */
   readonly url: string
-  readonly networks: readonly Network[]
+  readonly networks: readonly string[]
   readonly countries: readonly string[]
 }
 
@@ -100,7 +93,7 @@ export function buildTiers(raw: RawConfig, locate: (file: string) => string): Ti
     slaves: Object.entries(slaves).map(([name, { url, networks, country }]) => ({
       name,
       url: withoutSlash(url),
-      networks: networks.map((text) => parseNetwork(text)!),
+      networks,
       countries: country,
     })),
     tls:

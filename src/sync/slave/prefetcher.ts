@@ -2,6 +2,7 @@
 // allow. What fails is left to whoever asks for it.
 import { UusError } from '../../lib/errors.ts'
 import type { Log } from '../../lib/log.ts'
+import { Repeated } from '../../lib/repeated.ts'
 import type { WantedFile } from '../../store/followed.ts'
 
 export interface PrefetcherOptions {
@@ -15,8 +16,7 @@ export interface PrefetcherOptions {
 
 export class Prefetcher implements AsyncDisposable {
   readonly #options: PrefetcherOptions
-  #running: Promise<void> | null = null
-  #isWanted = false
+  readonly #rounds = new Repeated(() => this.#fetchAll())
   #isStopped = false
 
   constructor(options: PrefetcherOptions) {
@@ -25,28 +25,23 @@ export class Prefetcher implements AsyncDisposable {
 
   /** There may be more to fetch now. */
   wake(): void {
-    this.#isWanted = true
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null
-    })
+    if (!this.#isStopped) this.#rounds.wake()
   }
 
-  async #run(): Promise<void> {
+  async #fetchAll(): Promise<void> {
     const { log, wanted, fetch, done } = this.#options
-    while (this.#isWanted && !this.#isStopped) {
-      this.#isWanted = false
-      for (const file of wanted()) {
+    if (this.#isStopped) return
+    for (const file of wanted()) {
+      if (this.#isStopped) return
+      try {
+        await fetch(file)
+        await done(file)
+      } catch (error) {
         if (this.#isStopped) return
-        try {
-          await fetch(file)
-          await done(file)
-        } catch (error) {
-          if (this.#isStopped) return
-          const { message, code } = UusError.from(error)
-          log('warn', `${file.path} is not fetched beforehand: ${message}`, { code })
-          // A master that is away, or a full disk, is the same for all of them: the next snapshot tries again.
-          return
-        }
+        const { message, code } = UusError.from(error)
+        log('warn', `${file.path} is not fetched beforehand: ${message}`, { code })
+        // A master that is away, or a full disk, is the same for all of them: the next snapshot tries again.
+        return
       }
     }
   }
