@@ -5,21 +5,9 @@ import { test } from 'node:test'
 import type { DecideResult } from '../src/actions/decide.ts'
 import type { PendingResult } from '../src/actions/pending.ts'
 import type { PromoteResult } from '../src/actions/promote.ts'
-import { upkeepStep } from '../src/actions/update.ts'
 import { day, FakeClock, hour, minute } from './rig/clock.ts'
 import { aPackage, packages } from './rig/packages.ts'
-import type { Rig } from './rig/rig.ts'
-import { suite, tell } from './rig/story.ts'
-
-const gated = (settings: string) => ({
-  channels: { testing: '{from: upstream}', approved: `{from: testing, ${settings}}` },
-})
-const approved = (rig: Rig) => rig.shows('approved', 'stable')
-/** What the timer does. */
-const upkeep = (rig: Rig) =>
-  rig.process.context.jobs.run(upkeepStep, {}, { actor: { name: 'uus', via: 'schedule' }, emit: () => {} })
-const version = (name: string, text: string, depends?: string) =>
-  aPackage({ name, version: text, ...(depends === undefined ? {} : { depends }) })
+import { approved, gated, suite, tell, upkeep, version } from './rig/story.ts'
 
 test('the approval of a version takes it out no more when upstream drops it', async () => {
   await tell({ stable: suite(packages('bash 1', 'vim 1')) }, async ({ rig, offer }) => {

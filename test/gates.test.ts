@@ -6,19 +6,11 @@ import type { DecideResult } from '../src/actions/decide.ts'
 import type { PendingEntry, PendingResult } from '../src/actions/pending.ts'
 import type { PromoteResult } from '../src/actions/promote.ts'
 import type { RulesResult } from '../src/actions/rules.ts'
-import { upkeepStep } from '../src/actions/update.ts'
 import { day, FakeClock, hour, minute } from './rig/clock.ts'
 import { aPackage, packages } from './rig/packages.ts'
 import type { Rig } from './rig/rig.ts'
-import { type Story, suite, tell } from './rig/story.ts'
+import { approved, gated, type Story, suite, tell, upkeep, version } from './rig/story.ts'
 
-const gated = (settings: string) => ({
-  channels: { testing: '{from: upstream}', approved: `{from: testing, ${settings}}` },
-})
-const approved = (rig: Rig) => rig.shows('approved', 'stable')
-/** What the timer does. */
-const upkeep = (rig: Rig) =>
-  rig.process.context.jobs.run(upkeepStep, {}, { actor: { name: 'uus', via: 'schedule' }, emit: () => {} })
 async function state(rig: Rig, source: string): Promise<PendingEntry> {
   const { items } = await rig.call<PendingResult>('pending')
   const found = items.find((item) => item.source === source)
@@ -31,8 +23,6 @@ async function verdict(rig: Rig, source: string, gate: string) {
   assert.ok(found, gate)
   return found
 }
-const version = (name: string, text: string, depends?: string) =>
-  aPackage({ name, version: text, ...(depends === undefined ? {} : { depends }) })
 
 test('a half-family promotion is refused, says what mends it, and --with-deps takes exactly that along', async () => {
   const old = [version('app', '1', 'lib (>= 1)'), version('lib', '1'), version('other', '1')]
