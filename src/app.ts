@@ -1,4 +1,5 @@
 // The composition root of the server: which parts it has, and what each is given. Its other half is jobs.ts.
+import type { Server as HttpServer, RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
   type Call,
@@ -12,8 +13,8 @@ import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
 import { auditName } from './actions/keys.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
-import { packageOrigin } from './actions/package-origin.ts'
 import { actions } from './actions/registry.ts'
+import { refuseOnSlave } from './actions/roles.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
 import { callServer, sendFiles, serveSocket } from './actions/socket.ts'
@@ -25,6 +26,7 @@ import { type ActionSession, invoker, type Terminal } from './cli/run.ts'
 import { runInit, runServe } from './cli/serve.ts'
 import { type Config, readConfig } from './config/config.ts'
 import { examine } from './doctor.ts'
+import { openForwardProxy } from './forward.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
 import { AccessLog } from './lib/access-log.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -35,11 +37,13 @@ import type { Log } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
 import { closeHttp, listenHttp } from './listen.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
+import { Access } from './proxy/access.ts'
 import { createHandler } from './proxy/handler.ts'
 import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
 import { takeLock } from './store/lock.ts'
 import type { Store } from './store/store.ts'
+import { openTiers } from './tiers.ts'
 import { createApp } from './web/app.ts'
 
 const lockWaitMs = 3000
@@ -79,16 +83,26 @@ export async function openAlone(
       context: network.context,
       network,
       async call(verb, input, call) {
+        const before = lastRevision(jobs.repo.store)
         const result = await runAction(network.context, verb, input, call)
         network.reload()
+        if (verb === 'update' || lastRevision(jobs.repo.store) !== before) network.supply.wake()
         return result
       },
-      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+      // Nobody else would fetch what upstream is about to remove.
+      async [Symbol.asyncDispose]() {
+        await network.supply.idle()
+        await owned.disposeAsync()
+      },
     }
   } catch (error) {
     await stack.disposeAsync()
     throw error
   }
+}
+
+function lastRevision({ channels }: Store): number {
+  return Math.max(0, ...channels.list().map((channel) => channels.head(channel.id)?.revision ?? 0))
 }
 
 /** Runs one action: in the server, if one runs on the data directory, else here. The result is the same. */
@@ -135,6 +149,7 @@ async function openActions(config: Config, what: string): Promise<ActionSession>
 function runAction(context: ServerContext, verb: string, input: unknown, call: Call): Promise<Outcome> {
   const action = actions.get(verb)
   if (action === undefined) throw new UusError('USAGE', `There is no "${verb}"`, { hint: 'See "uus --help"' })
+  refuseOnSlave(context.config, verb)
   return action.run(context, parseInput(action, input), call)
 }
 
@@ -151,6 +166,8 @@ export interface ServeOptions {
 
 export interface RunningServer extends AsyncDisposable {
   readonly port: number
+  /** Of the forward proxy; null where there is none. */
+  readonly proxyPort: number | null
   readonly jobsPid: number | undefined
   /** Ends when everything that was due at the start has been tried. */
   readonly settled: Promise<unknown>
@@ -169,13 +186,18 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   try {
     stack.use(takeLock(paths.lock, 'uus serve', lockWaitMs))
     let handle: ReturnType<typeof createHandler> | null = null
-    const http = await listenHttp(config.listen, (request, response) => {
+    const listeners = await listenAll(config, (request, response) => {
       if (handle !== null) handle(request, response)
       else
         response.writeHead(503, { 'Retry-After': '2', 'Content-Type': 'text/plain' }).end('UUS is starting\n')
     })
-    stack.defer(() => closeHttp(http))
-    const { port } = http.address() as AddressInfo
+    const closeAll = () => Promise.all(listeners.map(closeHttp)).then(() => {})
+    stack.defer(closeAll)
+    const { port } = listeners[0]!.address() as AddressInfo
+    for (const listener of listeners.slice(1)) {
+      const { address, port: tlsPort } = listener.address() as AddressInfo
+      log('info', `TLS on ${address}:${tlsPort}`)
+    }
     let onChanged = () => {}
     const jobs = stack.use(
       await ForkedJobs.start({
@@ -190,10 +212,17 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       }),
     )
     const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock, log, () => port))
-    const { context } = network
+    const tiers = stack.use(openTiers({ config, network, jobs, clock, log, emit: options.emit }))
+    const context = { ...network.context, flushContacts: () => tiers.source.flush() }
     const accessLog = await openAccessLog(config, log)
     if (accessLog !== null) stack.use(accessLog)
-    onChanged = () => network.reload()
+    const access = await openAccess(config, log)
+    if (access !== null) stack.use(access)
+    onChanged = () => {
+      network.reload()
+      network.supply.wake()
+      tiers.changed()
+    }
     handle = createHandler(
       {
         published: () => context.published(),
@@ -201,10 +230,14 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         buffers: network.buffers,
         traffic: network.traffic,
         memoryBytes: config.cache.memoryBytes,
-        openPackage: ({ archive, path }, file) =>
-          network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
+        openPackage: ({ channel, archive, path }, file) =>
+          network.openPackage({ archive, path, channels: [channel] }, file),
         accessLog,
-        onUsed: (sha256) => network.room.used(sha256),
+        access,
+        onUsed: ({ channel }, sha256) => {
+          network.room.used(sha256)
+          network.supply.used(channel, sha256)
+        },
         isSuspect: (sha256) => network.pool.isSuspect(sha256),
         signedFile: (file) =>
           signedFile(file, {
@@ -212,18 +245,30 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
             jobs,
             call: { actor: system, emit: () => {} },
             channels: config.channels,
+            link: context.synchronizer?.link ?? null,
             now: () => clock.now(),
           }),
         onError: (error, path) => logFailure(log, error, path),
       },
-      createApp(context, {
-        version: readVersion(),
-        alarms: () => network.alarms(),
-        suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
-        checkpoint: () => newestCheckpoint(network.reader),
-      }),
+      createApp(
+        context,
+        {
+          version: readVersion(),
+          alarms: () => network.alarms(),
+          suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
+          checkpoint: () => newestCheckpoint(network.reader),
+        },
+        { source: tiers.source, allowsHttp: config.sync.allowsHttp },
+      ),
     )
+    const forward =
+      config.proxy === null
+        ? null
+        : stack.use(
+            await openForwardProxy({ config, jobs, network, accessLog, access, clock, log }, config.proxy),
+          )
     network.room.start()
+    if (config.role === 'master') network.supply.start()
     const socket = await serveSocket(
       paths.socket,
       (verb, input, call) => runAction(context, verb, input, call),
@@ -234,14 +279,15 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       new Scheduler(context, options.emit, log, (archive) => lastCheck(network.reader, archive)),
     )
     // Pushed again, to be the first to go: no request may meet the parts below it closed.
-    stack.defer(() => closeHttp(http))
+    stack.defer(closeAll)
     const owned = stack.move()
     return {
       port,
+      proxyPort: forward?.port ?? null,
       get jobsPid() {
         return jobs.pid
       },
-      settled: scheduler.start(),
+      settled: Promise.all([scheduler.start(), tiers.start()]),
       config,
       enrolments: () => listEnrolments(context.published()),
       reopenLogs: () => accessLog?.reopen(),
@@ -249,6 +295,18 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     }
   } catch (error) {
     await stack.disposeAsync()
+    throw error
+  }
+}
+
+/** The address of `listen`, and where the configuration has one beside it for TLS, that too. */
+async function listenAll({ listen, tls }: Config, handle: RequestListener): Promise<HttpServer[]> {
+  const first = await listenHttp(listen, handle, tls?.listen === null ? tls : null)
+  if (tls === null || tls.listen === null) return [first]
+  try {
+    return [first, await listenHttp(tls.listen, handle, tls)]
+  } catch (error) {
+    await closeHttp(first)
     throw error
   }
 }
@@ -263,6 +321,13 @@ async function openAccessLog({ accessLog }: Config, log: Log): Promise<AccessLog
   if (accessLog === null || accessLog === false) return null
   const path = accessLog === true ? null : accessLog
   return AccessLog.open(path, (error) => log('error', `The access log cannot be written: ${error.message}`))
+}
+
+/** Null where every archive is for everybody. */
+async function openAccess({ archives }: Config, log: Log): Promise<Access | null> {
+  const rules = archives.flatMap(({ name, access }) => (access === null ? [] : { archive: name, ...access }))
+  if (rules.length === 0) return null
+  return Access.open(rules, (error) => log('error', `Tokens of clients: ${(error as Error).message}`))
 }
 
 /** When upstream last showed all suites of an archive as we hold them; null if it never did. */
@@ -329,5 +394,6 @@ async function prepareData(config: Config): Promise<{ channel: string; fingerpri
     const active = keys.list(channel.id).find((key) => key.role === 'active')
     return active === undefined ? [] : [{ channel: channel.name, fingerprint: active.fingerprint }]
   })
-  return [...signing, { channel: auditName, fingerprint: checkpoints.keys()[0]!.fingerprint }]
+  const ofAudit = checkpoints.keys().slice(0, 1)
+  return [...signing, ...ofAudit.map(({ fingerprint }) => ({ channel: auditName, fingerprint }))]
 }

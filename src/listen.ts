@@ -1,5 +1,7 @@
 // The HTTP server's socket: opening it, with a sentence where that cannot be, and closing it in good order.
+import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { systemCode, UusError } from './lib/errors.ts'
 
 // Longer than the pauses of apt between files, shorter than what its users notice.
@@ -9,11 +11,19 @@ const silenceMs = 120_000
 /** So long a request may take to come, with its body: uploads are large, and some lines slow. */
 const requestMs = 3_600_000
 
+export interface CertificateFiles {
+  readonly cert: string
+  readonly key: string
+}
+
 export async function listenHttp(
   { host, port }: { readonly host: string; readonly port: number },
   handle: RequestListener,
+  /** A certificate of ours and its key (PEM files): TLS. Read anew when they change. */
+  tls: CertificateFiles | null = null,
 ): Promise<Server> {
-  const server = createServer({ keepAliveTimeout: keepAliveMs, requestTimeout: requestMs }, handle)
+  const options = { keepAliveTimeout: keepAliveMs, requestTimeout: requestMs }
+  const server = tls === null ? createServer(options, handle) : listenTls(tls, options, handle)
   server.setTimeout(silenceMs)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
@@ -28,6 +38,37 @@ export async function listenHttp(
     server.listen(port, host, () => resolve())
   })
   return server
+}
+
+function listenTls(files: CertificateFiles, options: object, handle: RequestListener): TlsServer {
+  const server = createTlsServer({ ...options, ...readCertificate(files) }, handle)
+  // They are renewed under a running server. One that cannot be used (half written) leaves the one before.
+  const renew = () => {
+    try {
+      server.setSecureContext(readCertificate(files))
+    } catch {
+      return
+    }
+  }
+  for (const path of [files.cert, files.key])
+    watchFile(path, { persistent: false, interval: certificateCheckMs }, renew)
+  server.once('close', () => {
+    for (const path of [files.cert, files.key]) unwatchFile(path, renew)
+  })
+  return server
+}
+
+const certificateCheckMs = 60_000
+
+function readCertificate({ cert, key }: CertificateFiles) {
+  try {
+    return { cert: readFileSync(cert), key: readFileSync(key) }
+  } catch (error) {
+    throw new UusError('CONFIG_INVALID', `Cannot read the certificate: ${(error as Error).message}`, {
+      cause: error,
+      hint: 'Mend "tls.cert" and "tls.key" in the configuration',
+    })
+  }
 }
 
 const graceMs = 5000

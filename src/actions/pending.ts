@@ -1,6 +1,6 @@
 // `uus pending`: what waits for a gated channel. `uus explain`: every gate's verdict on it.
 import { z } from 'zod'
-import { eligibleAt, obstacles, type Verdict } from '../repo/gates/gate.ts'
+import { obstacles, type Verdict } from '../repo/gates/gate.ts'
 import { explainInstallable, judgeAlone } from '../repo/judge-installable.ts'
 import { listPending, type PendingItem, ripeInstead } from '../repo/pending.ts'
 import { scopeOf } from '../repo/scope.ts'
@@ -36,6 +36,7 @@ export interface PendingResult extends Listing<PendingEntry> {
 }
 
 export function describePending(item: PendingItem): PendingEntry {
+  const state = stateOf(item)
   return {
     source: item.source,
     kind: item.kind,
@@ -45,8 +46,8 @@ export function describePending(item: PendingItem): PendingEntry {
     archive: item.archive,
     suites: item.suites,
     since: isoOrNull(item.since),
-    state: stateOf(item),
-    eligibleAt: isoOrNull(eligibleAt(item.verdicts)),
+    state,
+    eligibleAt: isoOrNull(state === 'waiting' ? item.eligibleAt : null),
     isSuperseded: item.revision !== null,
     verdicts: item.verdicts,
     packages: [

@@ -4,6 +4,7 @@ import type { Emit } from '../lib/events.ts'
 import type { Log } from '../lib/log.ts'
 import type { Call, ServerContext } from './action.ts'
 import { gcStep } from './gc.ts'
+import { slaveUpkeepStep } from './slave-steps.ts'
 import { update, upkeepStep } from './update.ts'
 import { upstreamArchives } from './upstream-archive.ts'
 
@@ -71,7 +72,8 @@ export class Scheduler implements AsyncDisposable {
     const { jobs } = this.#context
     if (now - this.#upkeepAt >= upkeepEveryMs) {
       this.#upkeepAt = now
-      begun.push(this.#guarded(() => jobs.run(upkeepStep, {}, this.#call)))
+      const isSlave = this.#context.config.role === 'slave'
+      begun.push(this.#guarded(() => jobs.run(isSlave ? slaveUpkeepStep : upkeepStep, {}, this.#call)))
     }
     if (now - this.#collectAt >= collectEveryMs) {
       this.#collectAt = now

@@ -1,5 +1,6 @@
 // The configuration of an archive, as the upstream side wants it.
-import type { ArchiveConfig, Config } from '../config/config.ts'
+import type { ArchiveConfig } from '../config/archives.ts'
+import type { Config } from '../config/config.ts'
 import type { UpstreamArchive } from '../sync/upstream/archive.ts'
 
 /** Those that somebody is asked for. */
@@ -10,5 +11,5 @@ export function upstreamArchives(config: Config): UpstreamArchive[] {
 }
 
 export function upstreamArchive(archive: ArchiveConfig, config: Config): UpstreamArchive {
-  return { ...archive, transport: { proxy: config.upstreamProxy, ...archive.tls } }
+  return { ...archive, transport: { proxy: config.upstreamProxy, ...archive.tls, auth: archive.auth } }
 }

@@ -33,7 +33,9 @@ export function renderPending(result: PendingResult, out: Output): void {
 
 function describeState(item: PendingEntry, out: Output): string {
   if (item.state === 'ready') return out.style('green', 'ready')
-  const why = item.verdicts.find((verdict) => verdict.state !== 'pass')
+  // The verdict that the state comes from, rather than one that a person or time will see to.
+  const found = item.verdicts.filter((verdict) => verdict.state !== 'pass')
+  const why = found.find((verdict) => verdict.state === item.state) ?? found[0]
   const until = item.eligibleAt === null ? '' : ` until ${out.time(item.eligibleAt)}`
   return `${out.style('yellow', item.state)} ${out.dim(`${why?.gate ?? ''}${until}`)}`
 }

@@ -23,6 +23,7 @@ export interface ServeFlags extends CommonFlags {
 /** A server that is up; see app.ts. */
 export interface ServerHandle extends AsyncDisposable {
   readonly port: number
+  readonly proxyPort: number | null
   readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
@@ -50,6 +51,8 @@ export async function runServe(terminal: Terminal, flags: ServeFlags, start: Sta
     const stopped = nextSignal()
     using _hangUp = typeof config.accessLog === 'string' ? onHangUp(() => server.reopenLogs()) : null
     log('info', `Serving on ${config.listen.host}:${server.port}`)
+    if (config.proxy !== null && server.proxyPort !== null)
+      log('info', `Forward proxy on ${config.proxy.listen.host}:${server.proxyPort}`)
     void server.settled.then(() => {
       printer.end()
       if (flags.log === 'text') printClients(terminal, server)
@@ -111,6 +114,7 @@ export interface InitFlags extends CommonFlags {
   readonly data: string | undefined
   readonly listen: string | undefined
   readonly baseUrl: string | undefined
+  readonly slave: InitOrder['slave']
 }
 
 /** Opens and closes the writing half: the catalogue and the keys are made by that. */
@@ -129,6 +133,7 @@ export async function runInit(
       data: flags.data ?? null,
       listen: flags.listen ?? null,
       baseUrl: flags.baseUrl ?? null,
+      slave: flags.slave,
       examplePath: join(import.meta.dirname, '..', '..', 'config.example.yaml'),
     }
     const result = await initConfig(order, write)
@@ -144,6 +149,8 @@ export async function runInit(
     for (const note of result.notes) out.line(note)
     out.line(`Configuration: ${flags.configPath}${result.isNewConfig ? ' (new: have a look at it)' : ''}`)
     out.line(`Data: ${result.config.dataFolder}`)
+    if (result.config.master !== null)
+      out.line(`Follows ${result.config.master.url}: start it with "uus serve"`)
     for (const { channel, fingerprint } of keys) {
       const what = channel === auditName ? 'The audit log' : `Channel ${channel}`
       out.line(`${what} is signed by ${fingerprint}`)

@@ -47,7 +47,7 @@ test('the example is a good configuration', () => {
 
 test('what is commented out in the example is good as well', () => {
   const uncommented = example.replace(
-    /^(\s*)# (- name: vendor|- name: local|uploads:|- \{uri| {2,}[a-z.-]+: | {2,}- \{|upstream-proxy|ca:|client-|max-size|bandwidth|hosts|access-log)/gm,
+    /^(\s*)# (- name: vendor|- name: local|uploads:|- \{uri| {2,}[a-z.-]+: | {2,}- \{|upstream-proxy|ca:|client-|max-size|bandwidth|hosts|access-log|sync: |slaves: |tls: )/gm,
     '$1$2',
   )
   const config = parseConfig(uncommented.replace('    - {uri', '    # - {uri'), '/etc/uus/config.yaml')
@@ -69,6 +69,12 @@ test('what is commented out in the example is good as well', () => {
     otherwise: 1 << 20,
   })
   assert.equal(config.accessLog, '/var/log/uus/access.log')
+  assert.equal(config.sync.url, 'https://updates.example.com:8443')
+  assert.deepEqual(config.slaves[0]?.countries, ['no'])
+  assert.equal(config.tls?.listen?.port, 8443)
+  const master = /^# (master: .*)$/m.exec(example)![1]
+  const slave = parseConfig(`data: data\nrole: slave\n${master}\n`, '/etc/uus/config.yaml')
+  assert.deepEqual([slave.role, slave.archives, slave.master?.prefetch], ['slave', [], 'none'])
 })
 
 test('defaults, and paths relative to the file', () => {
@@ -90,6 +96,7 @@ test('defaults, and paths relative to the file', () => {
     hostBandwidth: new Map(),
     minBytesPerSecond: 1024,
     deadlineSeconds: 21_600,
+    prefetch: { files: 2, window: { from: 0, to: 1440, days: [0, 1, 2, 3, 4, 5, 6] } },
   })
   assert.equal(config.accessLog, null)
 })

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { parseDuration, parseTimeOfDay } from '../lib/units.ts'
 
 export const duration = (example: string) =>
-  z.string().transform((text, context) => {
+  z.string(`must be a duration like ${example}`).transform((text, context) => {
     const seconds = parseDuration(text)
     if (seconds === null || seconds === 0) {
       context.addIssue(`must be a duration like ${example}`)

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { isFlatSuite } from '../debian/index-kinds.ts'
 import { isArchitecture, isDistributionPath, isSuiteName } from '../debian/names.ts'
+import { parseNetwork } from '../lib/networks.ts'
 import { parseDuration, parseRate, parseSize } from '../lib/units.ts'
 import { gates, rule } from './gates.ts'
 import { dayNames, duration, oneOrMore, parsedBy, timeOfDay } from './scalars.ts'
@@ -47,6 +48,11 @@ const rate = z.string().transform((text, context) => {
   return z.NEVER
 })
 
+const days = z
+  .array(z.enum(dayNames))
+  .nonempty()
+  .default([...dayNames])
+
 /** A rate for all times, or one that depends on the time of day (UTC). */
 const bandwidth = z.union([
   rate.transform((otherwise) => ({ windows: [], otherwise })),
@@ -55,10 +61,7 @@ const bandwidth = z.union([
       z.strictObject({
         from: timeOfDay.optional(),
         to: timeOfDay.optional(),
-        days: z
-          .array(z.enum(dayNames))
-          .nonempty()
-          .default([...dayNames]),
+        days,
         rate,
       }),
     )
@@ -95,6 +98,15 @@ const limits = z.strictObject({
   'min-rate': parsedBy(parseRate, 'a rate like 1KiB/s').default(1024),
   /** How long a package file may take in all. */
   deadline: duration('6h').default(6 * 3600),
+  /** Files that are fetched before a client asks: how many at a time, and when (UTC). Default: at any time. */
+  prefetch: z
+    .strictObject({
+      files: z.int().min(1).max(100).default(2),
+      from: timeOfDay.default(0),
+      to: timeOfDay.default(24 * 60),
+      days,
+    })
+    .prefault({}),
 })
 
 const suiteName = z
@@ -127,6 +139,19 @@ export function parseListen(text: string): { host: string; port: number } | null
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port: Number(match[3]) }
 }
 
+/** `192.0.2.0/24`, `2001:db8::/32`, or one address. */
+const network = z
+  .string()
+  .refine((text) => parseNetwork(text) !== null, 'must be a network like 192.168.0.0/16 or fd00::/8')
+
+const connectTarget = z.string().transform((text, context) => {
+  const match = /^((?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?$/.exec(text)
+  const port = Number(match?.[2] ?? 443)
+  if (match !== null && port > 0 && port <= 65_535) return { host: match[1]!.toLowerCase(), port }
+  context.addIssue('must be HOST:PORT or *.DOMAIN:PORT, like esm.ubuntu.com:443')
+  return z.NEVER
+})
+
 /** One address of an archive; some serve only some suites or architectures. */
 const uri = z.union([
   httpUrl.transform((text) => ({ uri: text, suites: undefined, architectures: undefined })),
@@ -149,6 +174,12 @@ const tls = {
 const indexNames = ['packages', 'sources', 'translations', 'cnf', 'dep11', 'contents'] as const
 /** What clients ask for without being told to; `sources` and `contents` are large, and asked for by few. */
 export const defaultIndexes = ['packages', 'translations', 'cnf', 'dep11'] as const
+
+/** Services that keep what archives removed: one of the known ones, or a URL with @SNAPSHOTID@ where the time goes. */
+const snapshotUri = z.union([
+  z.enum(['ubuntu', 'debian', 'ppa']),
+  httpUrl.refine((text) => text.includes('@SNAPSHOTID@'), 'must have @SNAPSHOTID@ where the time goes'),
+])
 
 const upstreamArchive = z.strictObject({
   local: z.literal(false).optional(),
@@ -181,6 +212,35 @@ const upstreamArchive = z.strictObject({
   'check-valid-until': z.boolean().default(true),
   /** A moving suite whose newest Release is older than this is reported as stale. */
   'max-age': duration('7d').default(7 * 86_400),
+  /** Asked for what the archive has no more; none: []. Default: the one of a public archive whose address is used. */
+  'snapshot-uris': z
+    .union([snapshotUri, z.array(snapshotUri)])
+    .transform((value) => [value].flat())
+    .optional(),
+  /** Whether files are fetched when they are promoted. Default: those of small archives of third parties are. */
+  fetch: z.enum(['on-demand', 'on-promote']).optional(),
+  /** What the archive's servers are shown. Such an archive needs `access`, too. */
+  auth: z
+    .strictObject({
+      type: z.enum(['bearer', 'basic']),
+      /** For basic. */
+      user: z.string().min(1).default('bearer'),
+      /** Holds the token or password; read at each use. */
+      'token-file': z.string().min(1),
+    })
+    .optional(),
+  /** Who gets its files, on channels and through the forward proxy: networks, and who shows a token. Default: all. */
+  access: z
+    .strictObject({
+      networks: z.array(network).default([]),
+      /** A token on each line; clients show one as password (any user) or as bearer. */
+      'tokens-file': z.string().min(1).optional(),
+    })
+    .refine(
+      (all) => all.networks.length > 0 || all['tokens-file'] !== undefined,
+      'must name networks or a tokens-file',
+    )
+    .optional(),
   ...tls,
 })
 
@@ -244,6 +304,61 @@ const channel = z.strictObject({
   together: z.array(z.array(z.string().min(1)).min(1)).default([]),
   /** Of a gated channel: what becomes of waiting items by itself. The first that matches counts. */
   rules: z.array(rule).default([]),
+  /** What is fetched when it enters the channel: new versions of what its clients asked for before, or all. */
+  prefetch: z.enum(['none', 'used', 'all']).default('none'),
+  /** Overrides that of the archives, in a gated channel. */
+  fetch: z.enum(['on-demand', 'on-promote']).optional(),
+})
+
+/** A certificate of our own (PEM files, read anew when they change): clients are served over TLS. */
+const serverTls = z.strictObject({
+  cert: z.string().min(1),
+  key: z.string().min(1),
+  /** A port of its own for TLS, beside `listen`. Default: TLS on `listen` itself. */
+  listen: listen.optional(),
+})
+
+/** Of a slave: whom it follows. */
+const master = z.strictObject({
+  /** The master, or another slave. */
+  url: httpUrl,
+  /** The file with the token that "uus slave add" gave out. */
+  'token-file': z.string().min(1),
+  /** Fingerprints of the channels' keys, one for each channel: whom to believe at first. */
+  key: oneOrMore(
+    z
+      .string()
+      .regex(/^(0x)?[0-9a-fA-F]{40}$/, "must be a key's fingerprint, 40 hex digits")
+      .transform((text) => text.replace(/^0x/, '').toUpperCase()),
+  ),
+  /** Certificates (PEM) that the master may be signed by, beside the system's. */
+  ca: z.string().optional(),
+  /** The token may go over plain http, where everybody on the way can read it. */
+  'allow-http': z.boolean().default(false),
+  /** Package files that are fetched before anybody asks: none, all, or new versions of what was asked for. */
+  prefetch: z.enum(['none', 'used', 'all']).default('none'),
+})
+
+/** What slaves are given here. */
+const sync = z.strictObject({
+  /** How slaves reach this server, if that is not the base-url. */
+  url: httpUrl.optional(),
+  /** Tokens are taken over plain http too. */
+  'allow-http': z.boolean().default(false),
+})
+
+/** A slave as mirror lists name it. */
+const publicSlave = z.strictObject({
+  /** How clients reach it. */
+  url: httpUrl,
+  /** Clients from these networks are sent there first. */
+  networks: oneOrMore(
+    z.string().refine((text) => parseNetwork(text) !== null, 'must be a network like 10.1.0.0/16'),
+  ).default([]),
+  /** Clients that ask for one of these (`?country=no`) are sent there first. */
+  country: oneOrMore(
+    z.string().regex(/^[a-z]{2}$/, 'must be a country like no, in two small letters'),
+  ).default([]),
 })
 
 export const configShape = z.strictObject({
@@ -251,11 +366,26 @@ export const configShape = z.strictObject({
   data: z.string().min(1),
   /** Address and port; port 0 takes a free one. */
   listen: listen.default({ host: '0.0.0.0', port: 8080 }),
+  tls: serverTls.optional(),
   /** How clients reach this server; goes into generated files. Default: as each client asked. */
   'base-url': httpUrl.optional(),
   /** Where clients find snapshots by URL, if that is not the base-url. */
   'snapshots-url': httpUrl.optional(),
-  role: z.literal('master').default('master'),
+  /** An HTTP proxy for hosts whose sources name upstream; off unless set. By convention port 3142. */
+  'proxy-listen': listen.optional(),
+  /** Whether it also serves archives that a gated channel shows: what it serves is upstream's own, ungated. */
+  'proxy-gate': z.enum(['open', 'refuse']).default('open'),
+  /** Who may use it: networks. Default: everybody who reaches it. */
+  'proxy-networks': z.array(network).nonempty().optional(),
+  /** What it passes on unseen (CONNECT, for https): HOST:PORT or *.DOMAIN:PORT. */
+  'proxy-connect': z.array(connectTarget).default([]),
+  /** A master decides and signs; a slave serves what its master has. */
+  role: z.enum(['master', 'slave']).default('master'),
+  /** Of a slave only: whom it follows. */
+  master: master.optional(),
+  sync: sync.prefault({}),
+  /** The slaves of mirror lists, by the names that "uus slave add" gave them. */
+  slaves: z.record(name, publicSlave).default({}),
   /** A proxy for all requests to upstream. */
   'upstream-proxy': httpUrl.optional(),
   ...tls,
@@ -267,10 +397,16 @@ export const configShape = z.strictObject({
   'access-log': z.union([z.boolean(), z.string().min(1)]).optional(),
   /** What arrives over HTTP before the .changes that it belongs to. */
   uploads: uploads.prefault({}),
+  /** Of a master only: a slave has the archives and channels of its master. */
   archives: z
     .array(z.discriminatedUnion('local', [upstreamArchive, localArchive]))
-    .min(1, 'must name an archive'),
-  channels: z.record(name, channel).refine((all) => Object.keys(all).length > 0, 'must name a channel'),
+    .min(1, 'must name an archive')
+    .optional(),
+  channels: z
+    .record(name, channel)
+    .refine((all) => Object.keys(all).length > 0, 'must name a channel')
+    .optional(),
 })
 
 export type RawConfig = z.output<typeof configShape>
+export type RawArchive = NonNullable<RawConfig['archives']>[number]

@@ -54,6 +54,15 @@ const descriptors = {
   // Channels.
   GATE_REFUSED: asks,
   GUARD_REFUSED: asks,
+  // Tiers.
+  /** What only a master does. */
+  ON_SLAVE: asks,
+  /** A slave does not believe what came on the way from its master. */
+  SYNC_REFUSED: failed,
+  /** Slaves follow one another in a circle. */
+  SYNC_LOOP: { httpStatus: 508, exitCode: 1, isRetryable: false },
+  TOKEN_REFUSED: { httpStatus: 401, exitCode: 1, isRetryable: false },
+  TLS_REQUIRED: { httpStatus: 403, exitCode: 1, isRetryable: false },
   // This host.
   DATA_UNUSABLE: failed,
   DATA_TOO_NEW: failed,

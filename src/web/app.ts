@@ -3,9 +3,12 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import { type Call, parseInput, type ServerContext } from '../actions/action.ts'
 import { conf, pins, publicKeysOf, publishedChannel, sources } from '../actions/client-files.ts'
 import { auditName, joinAuditKeys } from '../actions/keys.ts'
+import { renderMirrorList } from '../actions/mirror-list.ts'
+import { onSlave } from '../actions/roles.ts'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 import { createMetrics, type Watched } from './metrics.ts'
+import { type SyncPages, syncPages } from './sync.ts'
 import { addUpload } from './upload.ts'
 
 export interface Health extends Watched {
@@ -18,7 +21,7 @@ export interface Health extends Watched {
 
 const anonymous: Call = { actor: { name: 'anonymous', via: 'api' }, emit: () => {} }
 
-export function createApp(context: ServerContext, health: Health): express.Express {
+export function createApp(context: ServerContext, health: Health, slaves: SyncPages): express.Express {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
@@ -54,6 +57,41 @@ export function createApp(context: ServerContext, health: Health): express.Expre
       status: isReady ? 'ready' : 'waiting',
       waiting: waiting.map((channel) => channel.name),
     })
+  })
+
+  app.use('/sync/v1', syncPages(slaves))
+
+  const { master } = context.config
+  if (master !== null) {
+    app.all('/upload/*path', () => {
+      throw onSlave('upload', master.url)
+    })
+  }
+
+  app.get('/mirrors/:channel/:file', (request, response, next) => {
+    const { channel, file } = request.params
+    const archive = /^(.+)\.list$/.exec(file)?.[1]
+    const served = archive === undefined ? undefined : publishedChannel(context.published(), channel)
+    if (archive === undefined || served?.head == null || !served.archives.has(archive)) {
+      next()
+      return
+    }
+    const text = renderMirrorList(
+      {
+        channel,
+        archive,
+        address: request.socket.remoteAddress ?? null,
+        country: queryOf(request, 'country'),
+      },
+      {
+        places: context.config.slaves,
+        slaves: slaves.source.slaves(),
+        snapshot: served.head.id,
+        now: context.clock.now(),
+        baseUrl: baseUrlFor(context, request),
+      },
+    )
+    response.set('Cache-Control', 'no-cache').type('text/plain').send(text)
   })
 
   app.get('/:file', async (request, response, next) => {
