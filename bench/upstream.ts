@@ -1,10 +1,10 @@
 // Upstreams for the benchmark: one full suite, real or made, behind a web server on loopback.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { formatReleaseDate } from '../src/debian/date.ts'
 import { parseSourcesFile } from '../src/debian/sources-list.ts'
 import { hasProgram } from './measure.ts'
@@ -69,6 +69,17 @@ server { listen 127.0.0.1:${port}; root ${root}; location /slow/ { limit_rate 10
       .filter((line) => line.split(' ')[1] === path)
   }
 
+  /** A place in the log, for `answersSince`. */
+  logSize(): number {
+    return readFileSync(this.#log).length
+  }
+
+  /** The body bytes of each answer since. */
+  answersSince(logSize: number): number[] {
+    const lines = readFileSync(this.#log).subarray(logSize).toString().split('\n')
+    return lines.filter((line) => line !== '').map((line) => Number(line.split(' ')[3]))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const exited = new Promise((resolve) => this.#child.once('exit', resolve))
     this.#child.kill()
@@ -128,7 +139,6 @@ export async function copyHostSuite(server: WebServer): Promise<Suite | null> {
     server.write(`real/dists/${name}/${folder}/by-hash/SHA256/${hash}`, index)
     if (ending === 'gz') packages = index
   }
-  const { gunzipSync } = await import('node:zlib')
   const stanzas = gunzipSync(packages)
     .toString('latin1')
     .split('\n\n')
@@ -153,6 +163,16 @@ export async function copyHostSuite(server: WebServer): Promise<Suite | null> {
   }
 }
 
+/** The text of Packages of this host's own main suite; null where it has none or cannot reach it. */
+export async function hostIndex(): Promise<Buffer | null> {
+  const source = hostSource()
+  if (source === null) return null
+  const path = `dists/${source.suites[0]}/${source.components[0]}/binary-amd64/Packages.gz`
+  return fetchBytes(`${source.uri.replace(/\/+$/, '')}/${path}`).then(
+    (packed) => packed && gunzipSync(packed),
+  )
+}
+
 function hostSource() {
   for (const path of ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list.d/ubuntu.sources']) {
     if (!existsSync(path)) continue
@@ -168,7 +188,7 @@ async function fetchBytes(url: string): Promise<Buffer | null> {
   return answer?.ok ? Buffer.from(await answer.arrayBuffer()) : null
 }
 
-/** A gpg home with one key that can sign without a passphrase, and its public part as a keyring file. */
+/** A gpg home with one key, of the kind that we sign with, without a passphrase; its public part as a keyring file. */
 export interface GpgKey {
   readonly home: string
   readonly keyring: string
@@ -195,7 +215,7 @@ export function makeGpgKey(folder: string): GpgKey {
     if (result.status !== 0) throw new Error(result.stderr.toString())
     return result.stdout.toString()
   }
-  if (!existsSync(keyring)) gpg('--quick-generate-key', 'bench', 'rsa4096', 'sign', 'never')
+  if (!existsSync(keyring)) gpg('--quick-generate-key', 'bench', 'ed25519', 'sign', 'never')
   const id = /^fpr:+([0-9A-F]{40}):/m.exec(gpg('--with-colons', '--list-keys'))![1]!
   if (!existsSync(keyring)) gpg('--output', keyring, '--export', 'bench')
   return { home, keyring, id }
@@ -208,6 +228,7 @@ export function writeIndex(
   name: string,
   packages: Buffer,
   more = '',
+  now = Date.now(),
 ): string {
   const index = gzipSync(packages)
   const folder = 'main/binary-amd64'
@@ -217,7 +238,7 @@ export function writeIndex(
 Label: Bench
 Suite: ${name}
 Codename: ${name}
-Date: ${formatReleaseDate(Date.now() - 60_000)}
+Date: ${formatReleaseDate(now - 60_000)}
 Architectures: amd64
 Components: main
 ${more}SHA256:
@@ -234,8 +255,11 @@ export function writeSuite(
   name: string,
   packages: Buffer,
 ): void {
-  const release = writeIndex(server, archive, name, packages)
   const path = join(server.root, archive, 'dists', name, 'Release')
+  // A web server tells versions apart by the second: one that is replaced at once must still look newer.
+  const replaced = existsSync(path) ? statSync(path).mtimeMs : 0
+  const now = Math.max(Date.now(), replaced + 1000)
+  const release = writeIndex(server, archive, name, packages, '', now)
   writeFileSync(path, release)
   const options = [
     '--homedir',
@@ -254,4 +278,6 @@ export function writeSuite(
     const result = spawnSync('gpg', [...options, option, '--output', join(dirname(path), output), path])
     if (result.status !== 0) throw new Error(result.stderr.toString())
   }
+  for (const file of ['Release', 'InRelease', 'Release.gpg'])
+    utimesSync(join(dirname(path), file), now / 1000, now / 1000)
 }

@@ -1,12 +1,14 @@
 // Our own server under the stopwatch: this process is the server, the jobs process is forked as always.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { callAction, type RunningServer, serve } from '../src/app.ts'
 import { readConfig } from '../src/config/config.ts'
 import type { Event } from '../src/lib/events.ts'
 import { type Measured, processFacts } from './measure.ts'
 
 const program = join(import.meta.dirname, '..', 'src', 'main.ts')
+const settleMs = 300
 
 export interface UusOptions {
   readonly folder: string
@@ -43,7 +45,6 @@ export async function firstRun(options: UusOptions): Promise<FirstRun> {
     cpu.set(name, cpuSeconds(jobsPid))
     if (event.type === 'suite-adopted') times.set('rss', processFacts(jobsPid).peakRssBytes)
   }
-  const started = performance.now()
   await using server = await serve({
     config: readConfig(path),
     configText: readFileSync(path, 'utf8'),
@@ -51,7 +52,6 @@ export async function firstRun(options: UusOptions): Promise<FirstRun> {
     log: (_level, message) => process.stderr.write(`${message}\n`),
     emit,
   })
-  void started
   const begin = performance.now()
   jobsPid = server.jobsPid!
   const cpuBegin = cpuSeconds(jobsPid)
@@ -101,19 +101,32 @@ export class BenchServer implements AsyncDisposable {
     return new BenchServer(server)
   }
 
-  call(verb: string, input: unknown = {}): Promise<unknown> {
-    const actor = { name: 'bench', via: 'cli' } as const
-    return callAction(this.#server.config, verb, input, actor, () => {})
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.port}`
   }
 
-  /** What both processes take for something. */
+  get port(): number {
+    return this.#server.port
+  }
+
+  /** Throws where the action did not do what it was asked for: a refusal is quick, but no figure. */
+  async call(verb: string, input: unknown = {}): Promise<unknown> {
+    const actor = { name: 'bench', via: 'cli' } as const
+    const outcome = await callAction(this.#server.config, verb, input, actor, () => {})
+    if (outcome.status !== 'done') throw new Error(`${verb}: ${JSON.stringify(outcome).slice(0, 1000)}`)
+    return outcome
+  }
+
+  /** What both processes take for something, and for what they go on with after they have answered. */
   async measure(act: () => Promise<unknown>): Promise<Measured> {
     const jobsPid = this.#server.jobsPid!
     const began = performance.now()
     const cpuBegan = cpuSeconds(jobsPid)
     await act()
+    const wallSeconds = (performance.now() - began) / 1000
+    await setTimeout(settleMs)
     return {
-      wallSeconds: (performance.now() - began) / 1000,
+      wallSeconds,
       cpuSeconds: cpuSeconds(jobsPid) - cpuBegan,
       peakRssBytes: processFacts(jobsPid).peakRssBytes,
     }

@@ -2,7 +2,7 @@
 // Plain JavaScript, because it runs under whatever Node the host has.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -32,13 +32,18 @@ function hasXzBinding() {
   return existsSync(scope) && readdirSync(scope).some((name) => name.startsWith('lzma-'))
 }
 
+/** The npm on the PATH is a script: it runs on the first `node` there. */
+function withNode(node) {
+  return { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` }
+}
+
 function npmInstall(node, why) {
   process.stderr.write(`uus: ${why}\n`)
   const cli = process.env.npm_execpath
   const arguments_ = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']
   const run = cli
     ? spawnSync(node, [cli, ...arguments_], { cwd: root, stdio: ['ignore', 2, 2] })
-    : spawnSync('npm', arguments_, { cwd: root, stdio: ['ignore', 2, 2] })
+    : spawnSync('npm', arguments_, { cwd: root, stdio: ['ignore', 2, 2], env: withNode(node) })
   if (run.status !== 0) {
     process.stderr.write(
       'uus: npm install failed; its own message is above. Mend that, then run this again.\n',

@@ -12,11 +12,12 @@ import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
 import { auditName } from './actions/keys.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
-import { packageOrigin } from './actions/package-origin.ts'
 import { actions } from './actions/registry.ts'
+import { refuseOnSlave } from './actions/roles.ts'
 import { Scheduler } from './actions/schedule.ts'
 import { signedFile } from './actions/snapshot-envelopes.ts'
-import { callServer, serveSocket } from './actions/socket.ts'
+import { callServer, sendFiles, serveSocket } from './actions/socket.ts'
+import { runAdd } from './cli/add.ts'
 import { runAudit, runVerify, type VerifyFlags } from './cli/audit.ts'
 import { type Programs, runCli } from './cli/cli.ts'
 import { runDoctor, runRestore } from './cli/local.ts'
@@ -26,6 +27,7 @@ import { commandSummaries } from './cli/summaries.ts'
 import { type Config, readConfig } from './config/config.ts'
 import { examine } from './doctor.ts'
 import { openDoors } from './doors.ts'
+import { openForwardProxy } from './forward.ts'
 import { dataPaths, makeDataFolder, openJobs, system } from './jobs.ts'
 import { AccessLog } from './lib/access-log.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -35,11 +37,13 @@ import type { Emit } from './lib/events.ts'
 import type { Log } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
+import { Access } from './proxy/access.ts'
 import { createHandler } from './proxy/handler.ts'
 import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
 import { takeLock } from './store/lock.ts'
 import type { Store } from './store/store.ts'
+import { openTiers } from './tiers.ts'
 import { createApp, type Health } from './web/app.ts'
 
 const lockWaitMs = 3000
@@ -79,16 +83,26 @@ export async function openAlone(
       context: network.context,
       network,
       async call(verb, input, call) {
+        const before = lastRevision(jobs.repo.store)
         const result = await runAction(network.context, verb, input, call)
         network.reload()
+        if (verb === 'update' || lastRevision(jobs.repo.store) !== before) network.supply.wake()
         return result
       },
-      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+      // Nobody else would fetch what upstream is about to remove.
+      async [Symbol.asyncDispose]() {
+        await network.supply.idle()
+        await owned.disposeAsync()
+      },
     }
   } catch (error) {
     await stack.disposeAsync()
     throw error
   }
+}
+
+function lastRevision({ channels }: Store): number {
+  return Math.max(0, ...channels.list().map((channel) => channels.head(channel.id)?.revision ?? 0))
 }
 
 /** Runs one action: in the server, if one runs on the data directory, else here. The result is the same. */
@@ -108,16 +122,25 @@ async function openActions(config: Config, what: string): Promise<ActionSession>
   const paths = dataPaths(config.dataFolder)
   const owned = new AsyncDisposableStack()
   let alone: AloneProcess | null = null
+  const takeOver = async (actor: Actor): Promise<AloneProcess> => {
+    if (alone !== null) return alone
+    makeDataFolder(config.dataFolder)
+    owned.use(takeLock(paths.lock, `uus ${what}`, lockWaitMs))
+    alone = owned.use(await openAlone(config, new RealDisk(), systemClock, actor))
+    return alone
+  }
   return {
     async call(verb, input, actor, emit) {
       const answer = alone === null ? await callServer(paths.socket, verb, input, actor, emit) : null
-      if (answer !== null) return answer
-      if (alone === null) {
-        makeDataFolder(config.dataFolder)
-        owned.use(takeLock(paths.lock, `uus ${what}`, lockWaitMs))
-        alone = owned.use(await openAlone(config, new RealDisk(), systemClock, actor))
-      }
-      return alone.call(verb, input, { actor, emit })
+      return answer ?? (await takeOver(actor)).call(verb, input, { actor, emit })
+    },
+    async stage(files, actor) {
+      const held = alone === null ? await sendFiles(paths.socket, files) : null
+      if (held !== null) return owned.use(held).staged
+      const { uploads } = (await takeOver(actor)).context
+      const staged = []
+      for (const { sizeBytes, chunks } of files) staged.push(await uploads.stage(chunks(), sizeBytes))
+      return staged
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -126,6 +149,7 @@ async function openActions(config: Config, what: string): Promise<ActionSession>
 function runAction(context: ServerContext, verb: string, input: unknown, call: Call): Promise<Outcome> {
   const action = actions.get(verb)
   if (action === undefined) throw new UusError('USAGE', `There is no "${verb}"`, { hint: 'See "uus --help"' })
+  refuseOnSlave(context.config, verb)
   return action.run(context, parseInput(action, input), call)
 }
 
@@ -144,6 +168,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly port: number
   /** Where else it listens, in words. */
   readonly otherDoors: readonly string[]
+  /** Of the forward proxy; null where there is none. */
+  readonly proxyPort: number | null
   readonly jobsPid: number | undefined
   /** Ends when everything that was due at the start has been tried. */
   readonly settled: Promise<unknown>
@@ -189,22 +215,30 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       }),
     )
     const network = stack.use(await openNetworkSide(config, jobs, new RealDisk(), clock, log, () => port))
-    const { context } = network
+    const tiers = stack.use(openTiers({ config, network, jobs, clock, log, emit: options.emit }))
+    const context = { ...network.context, flushContacts: () => tiers.source.flush() }
     const accessLog = await openAccessLog(config, log)
     if (accessLog !== null) stack.use(accessLog)
-    onChanged = () => network.reload()
+    const access = await openAccess(config, log)
+    if (access !== null) stack.use(access)
+    onChanged = () => {
+      network.reload()
+      network.supply.wake()
+      tiers.changed()
+    }
     const health: Health = {
       alarms: () => network.alarms(),
       suites: () => network.reader.archives.suites().filter((suite) => suite.isConfigured),
       checkpoint: () => newestCheckpoint(network.reader),
     }
-    const app = createApp(context, health, {
+    const slaves = { source: tiers.source, allowsHttp: config.sync.allowsHttp }
+    const app = createApp(context, health, slaves, {
       authenticator: new Authenticator(network.reader.people, () => clock.now()),
       summaries: commandSummaries(),
       allowsHttp: config.api.allowsHttp,
       onError: (error, path) => logFailure(log, error, path),
     })
-    const clientApp = createApp(context, health, null)
+    const clientApp = createApp(context, health, slaves, null)
     handle = createHandler(
       {
         published: () => context.published(),
@@ -212,10 +246,14 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
         buffers: network.buffers,
         traffic: network.traffic,
         memoryBytes: config.cache.memoryBytes,
-        openPackage: ({ archive, path }, file) =>
-          network.pool.open(file, () => packageOrigin(config, network.fetcher, archive, path)),
+        openPackage: ({ channel, archive, path }, file) =>
+          network.openPackage({ archive, path, channels: [channel] }, file),
         accessLog,
-        onUsed: (sha256) => network.room.used(sha256),
+        access,
+        onUsed: ({ channel }, sha256) => {
+          network.room.used(sha256)
+          network.supply.used(channel, sha256)
+        },
         isSuspect: (sha256) => network.pool.isSuspect(sha256),
         signedFile: (file) =>
           signedFile(file, {
@@ -223,15 +261,25 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
             jobs,
             call: { actor: system, emit: () => {} },
             channels: config.channels,
+            link: context.synchronizer?.link ?? null,
             now: () => clock.now(),
           }),
         onError: (error, path) => logFailure(log, error, path),
       },
       (request, response) => (doors.letsAdminsIn(request) ? app : clientApp)(request, response),
     )
+    const forward =
+      config.proxy === null
+        ? null
+        : stack.use(
+            await openForwardProxy({ config, jobs, network, accessLog, access, clock, log }, config.proxy),
+          )
     network.room.start()
-    const socket = await serveSocket(paths.socket, (verb, input, call) =>
-      runAction(context, verb, input, call),
+    if (config.role === 'master') network.supply.start()
+    const socket = await serveSocket(
+      paths.socket,
+      (verb, input, call) => runAction(context, verb, input, call),
+      context.uploads,
     )
     stack.defer(() => void socket.close())
     const scheduler = stack.use(
@@ -243,10 +291,11 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     return {
       port,
       otherDoors: doors.others,
+      proxyPort: forward?.port ?? null,
       get jobsPid() {
         return jobs.pid
       },
-      settled: scheduler.start(),
+      settled: Promise.all([scheduler.start(), tiers.start()]),
       config,
       enrolments: () => listEnrolments(context.published()),
       reopenFiles() {
@@ -271,6 +320,13 @@ async function openAccessLog({ accessLog }: Config, log: Log): Promise<AccessLog
   if (accessLog === null || accessLog === false) return null
   const path = accessLog === true ? null : accessLog
   return AccessLog.open(path, (error) => log('error', `The access log cannot be written: ${error.message}`))
+}
+
+/** Null where every archive is for everybody. */
+async function openAccess({ archives }: Config, log: Log): Promise<Access | null> {
+  const rules = archives.flatMap(({ name, access }) => (access === null ? [] : { archive: name, ...access }))
+  if (rules.length === 0) return null
+  return Access.open(rules, (error) => log('error', `Tokens of clients: ${(error as Error).message}`))
 }
 
 /** When upstream last showed all suites of an archive as we hold them; null if it never did. */
@@ -309,6 +365,7 @@ export function runMain(arguments_: readonly string[], program: string): Promise
       runRestore(terminal, flags, () =>
         restore(file, flags.configPath, { ...invoker(process.env), via: 'cli' }),
       ),
+    add: (flags) => runAdd(terminal, flags, openActions),
     audit: (flags) => runAudit(terminal, flags, openActions, new RealDisk()),
     verifyAudit: (flags) => runVerify(terminal, flags, verifyAuditLog),
   }
@@ -336,5 +393,6 @@ async function prepareData(config: Config): Promise<{ channel: string; fingerpri
     const active = keys.list(channel.id).find((key) => key.role === 'active')
     return active === undefined ? [] : [{ channel: channel.name, fingerprint: active.fingerprint }]
   })
-  return [...signing, { channel: auditName, fingerprint: checkpoints.keys()[0]!.fingerprint }]
+  const ofAudit = checkpoints.keys().slice(0, 1)
+  return [...signing, ...ofAudit.map(({ fingerprint }) => ({ channel: auditName, fingerprint }))]
 }

@@ -4,7 +4,9 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { callServer } from './actions/socket.ts'
+import type { Diagnosis } from './cli/local.ts'
 import { type Config, parseConfig } from './config/config.ts'
+import type { MasterConfig } from './config/tiers.ts'
 import { dataPaths, system } from './jobs.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { UusError } from './lib/errors.ts'
@@ -13,13 +15,6 @@ import { datesAhead, isNothingAhead } from './repo/reset-dates.ts'
 import { Store } from './store/store.ts'
 import { Gpgv } from './trust/gpgv.ts'
 import { readKeyring } from './trust/keyring.ts'
-
-export interface Diagnosis {
-  /** A problem keeps something from working; a warning may. */
-  readonly level: 'fine' | 'warning' | 'problem'
-  readonly what: string
-  readonly hint: string | null
-}
 
 const fine = (what: string): Diagnosis => ({ level: 'fine', what, hint: null })
 const warning = (what: string, hint: string): Diagnosis => ({ level: 'warning', what, hint })
@@ -81,13 +76,18 @@ async function examineDisk({ dataFolder, cache }: Config): Promise<Diagnosis[]> 
 
 async function examineKeyrings({ archives }: Config): Promise<Diagnosis[]> {
   const found: Diagnosis[] = []
-  for (const { name, keyringFiles, keyFingerprints } of archives) {
+  for (const { name, local, keyringFiles, keyFingerprints } of archives) {
+    if (local !== null && keyringFiles.length === 0) {
+      found.push(fine(`Archive ${name}: nobody may upload signed .changes`))
+      continue
+    }
     try {
       const files = keyringFiles.map((path) => ({ path, bytes: readFileSync(path) }))
       const { keys } = await readKeyring(files, keyFingerprints)
       found.push(fine(`Archive ${name}: ${keys.length} trusted key${keys.length === 1 ? '' : 's'}`))
     } catch (error) {
-      const hint = 'Install the package that brings the keyring, or mend "signed-by"'
+      const hint =
+        'Install the package that brings the keyring, or mend "signed-by" (of a local archive "keyring")'
       found.push(problem(`Archive ${name}: ${(error as Error).message}`, hint))
     }
   }
@@ -120,7 +120,7 @@ function examineCatalogue(config: Config, clock: Clock): Diagnosis[] {
     if (broken.length > 0) return [problem(`The catalogue is damaged: ${broken[0]}`, 'Restore a backup')]
     return [
       fine('The catalogue is whole'),
-      ...examineKeys(store, paths.keys),
+      ...(config.master === null ? examineKeys(store, paths.keys) : examineToken(config.master)),
       ...examineTimes(store, clock),
       ...store.alarms.list().map(({ message, hint }) => problem(message, hint ?? 'See "uus status"')),
     ]
@@ -143,6 +143,19 @@ function examineKeys(store: Store, folder: string): Diagnosis[] {
     })
     return found.length > 0 ? found : [fine(`Channel ${channel.name} has its signing keys`)]
   })
+}
+
+/** A slave has no keys, but a token. */
+function examineToken({ tokenFile, url }: MasterConfig): Diagnosis[] {
+  try {
+    accessSync(tokenFile, constants.R_OK)
+  } catch (error) {
+    const hint = 'Have another made with "uus slave add" on the master, and put it into that file'
+    return [problem(`The token for the master cannot be read: ${(error as Error).message}`, hint)]
+  }
+  if ((statSync(tokenFile).mode & 0o077) !== 0)
+    return [problem(`Others can read the token ${tokenFile}`, `Run: chmod 600 ${tokenFile}`)]
+  return [fine(`It has its token for the master, ${url}`)]
 }
 
 function examineTimes(store: Store, clock: Clock): Diagnosis[] {

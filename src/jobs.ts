@@ -2,9 +2,10 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JobsContext } from './actions/action.ts'
-import { upstreamArchive } from './actions/upstream-archive.ts'
+import { upstreamArchives } from './actions/upstream-archive.ts'
 import type { Config } from './config/config.ts'
 import { describeConfig } from './config/describe.ts'
+import type { MasterConfig } from './config/tiers.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
 import { UusError } from './lib/errors.ts'
@@ -13,12 +14,15 @@ import { Committer } from './repo/commit.ts'
 import { recordConfiguration } from './repo/configuration.ts'
 import { configure, republishOutdated } from './repo/configure.ts'
 import { architecturesByRelease, Installability } from './repo/installability.ts'
+import { publishLocal } from './repo/local/publish.ts'
 import type { Repo } from './repo/repo.ts'
 import { SigningKeys } from './repo/signing-keys.ts'
 import type { Actor } from './store/audit.ts'
 import { Blobs } from './store/blobs.ts'
 import { takeLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
+import { Importer } from './sync/slave/importer.ts'
+import { ensureServerId, prepareSlave, refuseSlavesData } from './sync/slave/open.ts'
 import { Adopter } from './sync/upstream/adopt.ts'
 import { Gpgv } from './trust/gpgv.ts'
 
@@ -38,6 +42,10 @@ export function dataPaths(dataFolder: string) {
     published: join(dataFolder, 'published'),
     texts: join(dataFolder, 'texts'),
     incoming: join(dataFolder, 'incoming'),
+    /** What people upload, until it is accepted. */
+    uploads: join(dataFolder, 'uploads'),
+    /** Upstream's own signed files, for the forward proxy. */
+    forward: join(dataFolder, 'forward'),
     /** Damaged bytes, out of service. */
     quarantine: join(dataFolder, 'quarantine'),
   }
@@ -97,17 +105,37 @@ export async function openJobs(
         (release) => architecturesByRelease(store.archives.suites(), config.archives).get(release) ?? [],
       ),
     }
-    recordConfiguration(repo, describeConfig(config), actor)
-    await configure(repo, config.archives, actor)
+    ensureServerId(store)
     const auditLog = new AuditLog(store, keys, clock)
-    await auditLog.prepare(actor)
-    await republishOutdated(repo, actor, () => {})
-    const archives = config.archives.map((archive) => upstreamArchive(archive, config))
+    const importer = config.master === null ? null : openImporter(config, config.master, repo, disk)
+    if (importer === null) {
+      refuseSlavesData(store)
+      recordConfiguration(repo, describeConfig(config), actor)
+      await configure(repo, config.archives, actor)
+      await publishLocal(repo, config.archives, actor, () => {})
+      await auditLog.prepare(actor)
+      await republishOutdated(repo, actor, () => {})
+    } else await prepareSlave(repo)
+    const archives = upstreamArchives(config)
     const adopter = new Adopter(repo, new Blobs(paths.incoming, disk, { transient: true }), archives)
+    const uploads = new Blobs(paths.uploads, disk, { transient: true })
     const owned = resources.move()
-    return { config, repo, adopter, auditLog, [Symbol.dispose]: () => owned.dispose() }
+    return { config, repo, adopter, importer, auditLog, uploads, [Symbol.dispose]: () => owned.dispose() }
   } catch (error) {
     resources.dispose()
     throw error
   }
+}
+
+/** The writing half of a slave: it follows, and decides nothing. */
+function openImporter(config: Config, { keys, prefetch }: MasterConfig, repo: Repo, disk: Disk): Importer {
+  return new Importer({
+    store: repo.store,
+    packs: repo.generated.packs,
+    packages: repo.packages,
+    incoming: new Blobs(dataPaths(config.dataFolder).incoming, disk, { transient: true }),
+    clock: repo.clock,
+    pinned: keys,
+    prefetch,
+  })
 }

@@ -16,8 +16,12 @@ const handshakeMs = 10_000
 const lookEveryMs = 5000
 const maxHeadBytes = 16 << 10
 
+/** So long a request may take to come, with its body: uploads are large, and some lines slow. */
+const requestMs = 3_600_000
+
 const limits = {
   keepAliveTimeout: keepAliveMs,
+  requestTimeout: requestMs,
   headersTimeout: headMs,
   connectionsCheckingInterval: lookEveryMs,
   maxHeaderSize: maxHeadBytes,

@@ -4,6 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { Restored } from './cli/local.ts'
 import { type Config, parseConfig } from './config/config.ts'
 import { dataPaths, makeDataFolder, openJobs } from './jobs.ts'
 import { systemClock } from './lib/clock.ts'
@@ -18,17 +19,6 @@ import type { Actor } from './store/audit.ts'
 import { Blobs } from './store/blobs.ts'
 import { takeLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
-
-export interface Restored {
-  readonly dataFolder: string
-  /** Of the backup; ISO 8601. */
-  readonly madeAt: string
-  readonly isNewConfig: boolean
-  readonly keys: number
-  readonly packages: number
-  /** Keyrings that the configuration names and that are not here. */
-  readonly missing: readonly string[]
-}
 
 const bufferBytes = 64 << 20
 

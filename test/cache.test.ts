@@ -175,6 +175,8 @@ test('kill -9 in the middle of 50 fetches: a restart goes on with them, and ever
     }
   }
   assert.equal(files, 50)
+  const checked = await one.server.uus('fsck')
+  assert.equal(checked.status, 0, checked.output)
 })
 
 test('1,000 idle clients and 200 that do not read: memory is bounded, and others notice nothing', async () => {

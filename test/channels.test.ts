@@ -5,36 +5,23 @@ import type { PromoteResult } from '../src/actions/promote.ts'
 import type { RollbackResult } from '../src/actions/snapshots.ts'
 import { settleStep } from '../src/actions/update.ts'
 import { system } from '../src/jobs.ts'
-import { FakeArchive, type SuiteSpec } from './rig/archive.ts'
+import { FakeArchive } from './rig/archive.ts'
 import { day, hour } from './rig/clock.ts'
 import { aPackage, type BuiltPackage, packages } from './rig/packages.ts'
 import { Rig, type RigOptions } from './rig/rig.ts'
-
-let date = Date.UTC(2026, 10, 20)
-
-/** Each Release is a little newer than the one before. */
-function nextDate(): number {
-  date += hour / 60
-  return date
-}
-
-/** A suite with one component and one architecture. */
-function suite(content: readonly BuiltPackage[], more: Partial<SuiteSpec> = {}): SuiteSpec {
-  return { components: { main: { amd64: content } }, date: nextDate(), ...more }
-}
+import { nextDate, suite, withRig as withPlainRig } from './rig/story.ts'
 
 async function withRig(
   content: readonly BuiltPackage[],
   story: (rig: Rig, archive: FakeArchive) => Promise<void>,
   options: Partial<RigOptions> = {},
 ): Promise<void> {
-  await using archive = await FakeArchive.start()
-  await archive.publish('stable', suite(content))
-  await using rig = await Rig.open({ archives: [{ archive }], ...options })
-  await rig.mustUpdate()
-  await story(rig, archive)
-  await rig.check()
-  await checkNothingFollows(rig)
+  const thenChecked = async (rig: Rig, archive: FakeArchive) => {
+    await story(rig, archive)
+    await rig.check()
+    await checkNothingFollows(rig)
+  }
+  await withPlainRig(content, thenChecked, options)
 }
 
 /** Looking only at what changed ends where looking at everything does. */
@@ -464,12 +451,13 @@ test('a rollback is refused when a file of the old content cannot be had', async
   await withRig(packages('bash 5.1'), async (rig, archive) => {
     const good = rig.store.channels.head(rig.store.channels.find('approved')!.id)!
     await archive.publish('stable', suite(packages('bash 5.2')))
+    archive.removeFile(packages('bash 5.1')[0]!.path)
     await rig.mustUpdate()
     await rig.promote('bash')
     const order = { channel: 'approved', id: good.id, reason: 'no' }
     await assert.rejects(rig.call('snapshot rollback', order), {
       code: 'GATE_REFUSED',
-      message: /A file of .* cannot be had any more: bash 5.1/,
+      message: /A file of .* cannot be had any more: bash_5.1_amd64.deb/,
     })
     assert.equal(
       (await rig.call<RollbackResult>('snapshot rollback', { ...order, force: true })).status,

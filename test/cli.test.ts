@@ -229,8 +229,8 @@ test('every action has a command, and every command an action', () => {
     (one) => one.verb,
   )
   // Pins and client configuration are for machines: they have a URL and no command. Dates are the doctor's, and the
-  // audit log is asked for page by page.
-  const others = ['audit', 'conf', 'pins', 'reset dates']
+  // audit log is asked for page by page; `add` sends files along.
+  const others = ['add', 'audit', 'conf', 'pins', 'reset dates']
   assert.deepEqual([...commands, ...others].sort(), [...actions.keys()].sort())
 })
 

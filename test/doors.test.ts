@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { Authenticator } from '../src/actions/authenticate.ts'
+import { SyncSource } from '../src/actions/sync-source.ts'
 import type { TokenResult } from '../src/actions/users.ts'
 import { Certificate } from '../src/lib/certificate.ts'
 import type { UusError } from '../src/lib/errors.ts'
@@ -252,10 +253,20 @@ test('secrets are not taken over plain http from other hosts, unless that is wan
   await rig.call('user add', { name: 'jorge', role: 'viewer' })
   const { token } = await rig.call<TokenResult>('user token', { name: 'jorge' })
   const health = { alarms: () => [], suites: () => [], checkpoint: () => null }
+  const { context } = rig.process
+  const source = new SyncSource({
+    reader: rig.store,
+    jobs: context.jobs,
+    clock: rig.clock,
+    log: () => {},
+    version: '0',
+    isMaster: true,
+    chain: () => [],
+  })
   const statusFrom = async (address: string, allowsHttp: boolean) => {
     const authenticator = new Authenticator(rig.store.people, () => rig.clock.now())
     const api = { authenticator, summaries: new Map(), allowsHttp, onError: () => {} }
-    const server = createServer(createApp(rig.process.context, health, api))
+    const server = createServer(createApp(context, health, { source, allowsHttp }, api))
     server.on('connection', (socket) => Object.defineProperty(socket, 'remoteAddress', { value: address }))
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import type { UpdateResult } from '../src/actions/update.ts'
-import type { ArchiveConfig } from '../src/config/config.ts'
+import type { ArchiveConfig } from '../src/config/archives.ts'
 import { parseRelease, type Release } from '../src/debian/release.ts'
 import { needs, run, runForHash } from './rig/programs.ts'
 import { TestServer } from './rig/server.ts'
@@ -118,8 +118,12 @@ test('a real full suite: every index is cut by what a channel shows, in bounded 
   const documents = documentsOf((await upstream.text(componentsPath)) ?? '')
   const { chosen, declined } = choose(packages, documents)
 
+  // What the gate `installable` takes is measured by real-gates.test.ts.
   // A channel that comes later begins with nothing; some sources are let in, and one is not.
-  writeFileSync(server.configPath, configText(archive, `${kinds}, contents`, `${all}, few: {from: testing}`))
+  writeFileSync(
+    server.configPath,
+    configText(archive, `${kinds}, contents`, `${all}, few: {from: testing, gates: {installable: false}}`),
+  )
   await server.restart()
   await server.json('channel', 'seed', 'few', '--empty', '--reason', 'a test')
   await server.json('decline', declined, '--to', 'few')

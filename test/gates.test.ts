@@ -6,19 +6,11 @@ import type { DecideResult } from '../src/actions/decide.ts'
 import type { PendingEntry, PendingResult } from '../src/actions/pending.ts'
 import type { PromoteResult } from '../src/actions/promote.ts'
 import type { RulesResult } from '../src/actions/rules.ts'
-import { upkeepStep } from '../src/actions/update.ts'
 import { day, FakeClock, hour, minute } from './rig/clock.ts'
 import { aPackage, packages } from './rig/packages.ts'
 import type { Rig } from './rig/rig.ts'
-import { type Story, suite, tell } from './rig/story.ts'
+import { approved, gated, type Story, suite, tell, upkeep, version } from './rig/story.ts'
 
-const gated = (settings: string) => ({
-  channels: { testing: '{from: upstream}', approved: `{from: testing, ${settings}}` },
-})
-const approved = (rig: Rig) => rig.shows('approved', 'stable')
-/** What the timer does. */
-const upkeep = (rig: Rig) =>
-  rig.process.context.jobs.run(upkeepStep, {}, { actor: { name: 'uus', via: 'schedule' }, emit: () => {} })
 async function state(rig: Rig, source: string): Promise<PendingEntry> {
   const { items } = await rig.call<PendingResult>('pending')
   const found = items.find((item) => item.source === source)
@@ -31,8 +23,6 @@ async function verdict(rig: Rig, source: string, gate: string) {
   assert.ok(found, gate)
   return found
 }
-const version = (name: string, text: string, depends?: string) =>
-  aPackage({ name, version: text, ...(depends === undefined ? {} : { depends }) })
 
 test('a half-family promotion is refused, says what mends it, and --with-deps takes exactly that along', async () => {
   const old = [version('app', '1', 'lib (>= 1)'), version('lib', '1'), version('other', '1')]
@@ -315,6 +305,19 @@ test('a window opens on its days, and what waits for it enters by itself', async
       ...gated('gates: {window: {days: [tue], from: "22:00", to: "05:00", time-zone: Europe/Oslo}}'),
       clock,
     },
+  )
+})
+
+test('where a soak ends while the window is closed, the window says when', async () => {
+  // A Monday.
+  const clock = new FakeClock(Date.UTC(2026, 10, 23, 10, 0))
+  await tell(
+    { stable: suite(packages('bash 1')) },
+    async ({ rig, offer }: Story) => {
+      await offer({ stable: suite(packages('bash 2')) })
+      assert.equal((await state(rig, 'bash')).eligibleAt, '2026-11-27T22:00:00Z')
+    },
+    { ...gated('gates: {soak: 3d, window: {days: [mon, fri], from: "22:00", to: "23:00"}}'), clock },
   )
 })
 

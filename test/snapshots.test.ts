@@ -69,6 +69,7 @@ test("a snapshot's signature is renewed before clients refuse its age, and its c
           jobs,
           call: { actor: system, emit: () => {} },
           channels: rig.config.channels,
+          link: null,
           now: () => rig.clock.now(),
         },
       )

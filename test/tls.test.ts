@@ -1,36 +1,16 @@
 // Archives behind TLS, as vendors and Ubuntu Pro have them: a CA of one's own, and certificates of clients.
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { packageOrigin } from '../src/actions/package-origin.ts'
 import { sha256 } from '../src/lib/digest.ts'
 import { FakeArchive } from './rig/archive.ts'
+import { makeCertificates } from './rig/certificates.ts'
 import { aPackage } from './rig/packages.ts'
-import { needs, run } from './rig/programs.ts'
+import { needs } from './rig/programs.ts'
 import { Rig } from './rig/rig.ts'
-
-async function openssl(...words: string[]): Promise<void> {
-  const { status, output } = await run('openssl', words)
-  assert.equal(status, 0, output)
-}
-
-/** A CA, a server certificate for 127.0.0.1 and a client certificate, as PEM files of one folder. */
-async function makeCertificates(folder: string): Promise<(name: string) => string> {
-  const at = (name: string) => join(folder, name)
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  const caOptions = ['-x509', '-subj', '/CN=test CA', '-keyout', at('ca.key'), '-out', at('ca.pem')]
-  await openssl('req', ...newKey, ...caOptions)
-  writeFileSync(at('san'), 'subjectAltName=IP:127.0.0.1\n')
-  for (const name of ['server', 'client']) {
-    const request = ['-subj', `/CN=${name}`, '-keyout', at(`${name}.key`), '-out', at(`${name}.csr`)]
-    await openssl('req', ...newKey, ...request)
-    const signing = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-extfile', at('san')]
-    await openssl('x509', '-req', '-in', at(`${name}.csr`), ...signing, '-out', at(`${name}.pem`))
-  }
-  return at
-}
 
 test('an archive behind TLS with a CA of its own and client certificates', needs('openssl'), async () => {
   const folder = mkdtempSync(join(tmpdir(), 'uus-tls-'))
@@ -51,7 +31,8 @@ test('an archive behind TLS with a CA of its own and client certificates', needs
       const [item] = (await rig.update()).items
       const { pool, fetcher, packages } = rig.process.network
       const file = { sha256: sha256(bash.file), sizeBytes: bash.file.length }
-      const origin = () => packageOrigin(rig.config, fetcher, 'test', bash.path)
+      const sources = { config: rig.config, fetcher, offeredTimes: async () => null, now: () => 0 }
+      const origin = () => packageOrigin(sources, 'test', bash.path)
       const fetched =
         item?.error === null ? await pool.obtain(file, origin).then(() => packages.sizeOf(file.sha256)) : null
       return { item, stanzas: rig.stanzas('testing', 'bash').length, fetched }

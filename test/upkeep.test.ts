@@ -22,34 +22,15 @@ import type { ResetDatesResult } from '../src/actions/reset-dates.ts'
 import { examine } from '../src/doctor.ts'
 import { UusError } from '../src/lib/errors.ts'
 import { restore } from '../src/restore.ts'
-import { FakeArchive, type SuiteSpec } from './rig/archive.ts'
-import { day, FakeClock, hour, minute } from './rig/clock.ts'
-import { aPackage, type BuiltPackage, packages } from './rig/packages.ts'
+import { FakeArchive } from './rig/archive.ts'
+import { day, FakeClock, hour } from './rig/clock.ts'
+import { aPackage, packages } from './rig/packages.ts'
 import { needs, run } from './rig/programs.ts'
-import { Rig, type RigOptions, writeConfig } from './rig/rig.ts'
+import { Rig, writeConfig } from './rig/rig.ts'
 import { TestServer } from './rig/server.ts'
-
-let date = Date.UTC(2026, 10, 20)
-
-function suite(content: readonly BuiltPackage[], more: Partial<SuiteSpec> = {}): SuiteSpec {
-  date += minute
-  return { components: { main: { amd64: content } }, date, ...more }
-}
+import { suite, withRig } from './rig/story.ts'
 
 const many = Array.from({ length: 300 }, (_, at) => `p${String(at).padStart(3, '0')} 1.0`)
-
-async function withRig(
-  content: readonly BuiltPackage[],
-  story: (rig: Rig, archive: FakeArchive) => Promise<void>,
-  options: Partial<RigOptions> = {},
-): Promise<void> {
-  await using archive = await FakeArchive.start()
-  await archive.publish('stable', suite(content))
-  await using rig = await Rig.open({ archives: [{ archive }], ...options })
-  await rig.mustUpdate()
-  await story(rig, archive)
-  await rig.check()
-}
 
 const packsOf = (rig: Rig) =>
   globSync('*/*', { cwd: join(rig.folder, 'data', 'published') })

@@ -1,6 +1,7 @@
 // Adopting a full real suite for the first time, from a web server on loopback.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freshApt } from '../apt.ts'
 import { hasProgram, type Measured, measureCommand, median } from '../measure.ts'
 import type { Line, Section } from '../report.ts'
 import type { Suite, WebServer } from '../upstream.ts'
@@ -139,25 +140,16 @@ VerifyRelease: blindtrust\nFilterList: purge list\n`,
 }
 
 async function aptGet(server: WebServer, suite: Suite, folder: string): Promise<Measured> {
-  const path = join(folder, 'apt')
+  let update: (() => Promise<Measured>) | null = null
   const prepare = () => {
-    fresh(folder, 'apt')
-    for (const name of ['lists/partial', 'cache/archives/partial', 'parts'])
-      mkdirSync(join(path, name), { recursive: true })
-    writeFileSync(join(path, 'status'), '')
-    writeFileSync(
-      join(path, 'sources.list'),
-      `deb [signed-by=${suite.keyring} check-valid-until=no] ${server.url}/${suite.archive} ${suite.name} ${suite.component}\n`,
-    )
-    writeFileSync(
-      join(path, 'apt.conf'),
-      `Dir::Etc "${path}"; Dir::Etc::main "none"; Dir::Etc::parts "${path}/parts"; Dir::Etc::sourcelist "sources.list";
-Dir::Etc::sourceparts "none"; Dir::State "${path}"; Dir::State::lists "${path}/lists"; Dir::State::status "${path}/status";
-Dir::Cache "${path}/cache"; APT::Architecture "amd64"; APT::Architectures { "amd64"; }; Acquire::Languages "none";
-APT::Sandbox::User "root"; Acquire::CompressionTypes::Order { "gz"; };`,
-    )
+    update = freshApt(join(folder, 'apt'), { source: sourceLine(server, suite), config: gzFirst })
   }
-  return median(runs, prepare, () =>
-    measureCommand(['apt-get', '-q', 'update'], { env: { APT_CONFIG: join(path, 'apt.conf') } }),
-  )
+  return median(runs, prepare, () => update!())
+}
+
+/** As we do, and aptly. */
+const gzFirst = 'Acquire::CompressionTypes::Order { "gz"; };'
+
+function sourceLine(server: WebServer, suite: Suite): string {
+  return `deb [signed-by=${suite.keyring} check-valid-until=no] ${server.url}/${suite.archive} ${suite.name} ${suite.component}`
 }

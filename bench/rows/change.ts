@@ -1,214 +1,216 @@
 // Publishing a change of a suite that is published already: what it costs by the size of the suite and of the change.
-import { copyFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+// Everybody has the same packages, gets the same changes in the same order, and must end with the same versions.
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { curvesOf, type Point, renderCurves } from '../curves.ts'
 import { type Deb, writeDeb } from '../debs.ts'
-import { hasProgram, measureCommand } from '../measure.ts'
-import type { Line, Section } from '../report.ts'
+import { type Measured, medianCpu } from '../measure.ts'
+import type { Plot, Series } from '../plot.ts'
+import {
+  type Change,
+  type DebFolder,
+  type Form,
+  type Peer,
+  type Publisher,
+  peers,
+  unpack,
+} from '../publishers.ts'
+import type { Line, Section, Table } from '../report.ts'
 import { type GpgKey, type WebServer, writeSuite } from '../upstream.ts'
 import { BenchServer } from '../uus.ts'
 
 const changes = [0, 10, 1000]
-
-/** One point of a cost curve. */
-export interface Point {
-  readonly who: string
-  readonly packages: number
-  readonly changed: number
-  readonly cpuSeconds: number
-}
+const runs = 3
+/** Who takes longer is measured once. */
+const patienceSeconds = 12
+/** An update that finds nothing new is too short for the clock of processes. */
+const updatesAtATime = 20
 
 export interface ChangeResult {
-  readonly sections: readonly Section[]
+  readonly sections: readonly (Section | Table)[]
   readonly points: readonly Point[]
 }
 
 export async function changeRows(
-  server: WebServer,
+  web: WebServer,
   key: GpgKey,
   folder: string,
   sizes: readonly number[],
 ): Promise<ChangeResult> {
   const sections: Section[] = []
   const points: Point[] = []
+  const us: Peer = {
+    name: 'uus',
+    forms: [['gz'], ['gz', 'xz']],
+    open: ({ suite, forms }) => openOurs(web, key, folder, suite, forms),
+  }
   for (const size of sizes) {
     const suite = makeSuite(folder, size)
     const byChange = new Map<number, Line[]>(changes.map((changed) => [changed, []]))
-    for (const measure of [ours('[gz]'), ours('[gz, xz]'), aptly, reprepro, ftparchive]) {
-      for (const { changed, ...line } of await measure(server, key, folder, suite)) {
-        byChange.get(changed)!.push(line)
-        points.push({ who: line.who, packages: size, changed, cpuSeconds: line.cpuSeconds ?? Number.NaN })
+    for (const [peer, forms] of [us, ...peers()].flatMap((one) =>
+      one.forms.map((some) => [one, some] as const),
+    )) {
+      const who = `${peer.name}, ${forms.join(' + ')}`
+      await using publisher = await peer.open({ folder, key, suite, forms })
+      for (const [changed, measured] of await measureChanges(publisher, who, suite, forms)) {
+        const note = changed === 0 ? (publisher.noteOnNothing ?? publisher.note) : publisher.note
+        byChange.get(changed)!.push({ who, ...measured, note })
+        points.push({ who, packages: size, changed, cpuSeconds: measured.cpuSeconds })
       }
     }
-    for (const [changed, lines] of byChange) {
-      sections.push({
-        title: `Publish with ${changed} changed of ${size} packages`,
-        budget: size === 60_000 && changed === 10 ? 'CPU: gz ≤ 0.25 s, gz + xz ≤ 0.5 s' : '-',
-        lines,
-      })
-    }
+    for (const [changed, lines] of byChange) sections.push(toSection(size, changed, lines))
+    rmSync(suite.folder, { recursive: true })
   }
-  return { sections, points }
+  return { sections: [...sections, ...changes.map((changed) => renderCurves(changed, points))], points }
 }
 
-interface MadeSuite {
-  readonly folder: string
-  readonly size: number
-  readonly debs: readonly Deb[]
-  /** By how many changed: the new versions. */
-  readonly changed: ReadonlyMap<number, readonly Deb[]>
+/** A panel a change; who is the same tool has the same colour. */
+export function plotOf(points: readonly Point[]): Plot {
+  const tools = [...new Set(points.map(({ who }) => who.split(',')[0]!))]
+  const toSeries = ([who, curve]: [string, Point[]]): Series => ({
+    name: who,
+    colour: tools.indexOf(who.split(',')[0]!),
+    isDashed: who.includes('xz'),
+    points: curve.map(({ packages, cpuSeconds }) => ({ x: packages, y: cpuSeconds })),
+  })
+  return {
+    title: 'What it costs to publish a change',
+    xLabel: 'packages in the suite',
+    yLabel: 'CPU seconds, all processes',
+    remarks: [
+      'Medians of one run of “npm run bench -- change” on 2 cores. Changed packages are spread over the whole suite.',
+      'With nothing changed we ask upstream and publish nothing; the others were told to publish all the same.',
+    ],
+    panels: changes.map((changed) => ({
+      title: changed === 0 ? 'nothing changed' : `${changed.toLocaleString('en')} packages changed`,
+      series: [...curvesOf(points, changed)].map(toSeries),
+    })),
+  }
 }
 
-type Measure = (
-  server: WebServer,
-  key: GpgKey,
-  folder: string,
+function toSection(size: number, changed: number, lines: readonly Line[]): Section {
+  return {
+    title: `Publish with ${changed} changed of ${size} packages`,
+    budget: size === 60_000 && changed === 10 ? 'CPU: gz ≤ 0.25 s, gz + xz ≤ 0.5 s' : '-',
+    lines,
+  }
+}
+
+async function measureChanges(
+  publisher: Publisher,
+  who: string,
   suite: MadeSuite,
-) => Promise<(Line & { changed: number })[]>
+  forms: readonly Form[],
+): Promise<Map<number, Measured>> {
+  const measured = new Map<number, Measured>()
+  const present = new Map(suite.debs.map((deb) => [deb.name, deb]))
+  for (const changed of changes) {
+    const act = async (run: number) => {
+      const change = makeChange(suite, present, changed, run)
+      for (const deb of change.debs) present.set(deb.name, deb)
+      await publisher.add(change)
+      return publisher.publish(change)
+    }
+    measured.set(changed, await medianCpu(runs, patienceSeconds, act))
+    for (const form of forms)
+      checkPublished(`${who}: Packages.${form}`, await publisher.packages(form), present)
+  }
+  return measured
+}
+
+interface MadeSuite extends DebFolder {
+  readonly newsFolder: string
+}
 
 function makeSuite(folder: string, size: number): MadeSuite {
   const path = join(folder, `debs-${size}`)
   const debs = Array.from({ length: size }, (_, number) => writeDeb(path, number, '1.0'))
-  const changed = new Map(
-    changes.map((count) => {
-      const step = Math.max(1, Math.floor(size / Math.max(1, count)))
-      const numbers = Array.from({ length: Math.min(count, size) }, (_, index) => index * step)
-      return [
-        count,
-        numbers.map((number) => writeDeb(join(folder, `new-${size}-${count}`), number, `1.${count}`)),
-      ]
-    }),
-  )
-  return { folder: path, size, debs, changed }
+  return { folder: path, newsFolder: join(folder, `new-${size}`), debs }
+}
+
+/** Spread over the suite, other packages in each run. */
+function makeChange(
+  { newsFolder, debs }: MadeSuite,
+  present: ReadonlyMap<string, Deb>,
+  changed: number,
+  run: number,
+): Change {
+  const step = Math.max(1, Math.floor(debs.length / Math.max(1, changed)))
+  const count = Math.min(changed, debs.length)
+  const folder = join(newsFolder, `${changed}-${run}`)
+  const news = Array.from({ length: count }, (_, index) => {
+    const number = (index * step + run * 10) % debs.length
+    return {
+      replaced: present.get(debs[number]!.name)!,
+      deb: writeDeb(folder, number, `1.${changed}.${run}`),
+    }
+  })
+  return { folder, debs: news.map(({ deb }) => deb), replaced: news.map(({ replaced }) => replaced) }
+}
+
+function checkPublished(what: string, index: Buffer, expected: ReadonlyMap<string, Deb>): void {
+  const text = index.toString('latin1')
+  const names = [...text.matchAll(/^Package: (.*)$/gm)].map(([, name]) => name!)
+  const versions = [...text.matchAll(/^Version: (.*)$/gm)].map(([, version]) => version!)
+  const wrong = names.find((name, at) => expected.get(name)?.version !== versions[at])
+  if (wrong !== undefined || names.length !== expected.size || versions.length !== names.length)
+    throw new Error(`${what} does not have what was to be published: ${wrong}, ${names.length} packages`)
 }
 
 /**
  * A running server. One package in ten more has news that nobody promotes, so that no block is shared with what
  * testing published: each touched one is rendered and packed.
  */
-function ours(compression: string): Measure {
-  return async (web, key, folder, suite) => {
-    const path = join(folder, 'uus-change')
-    rmSync(path, { recursive: true, force: true })
-    const publish = (debs: readonly Deb[]) =>
-      writeSuite(web, key, 'change', 'bench', Buffer.from(debs.map((deb) => deb.stanza).join('\n')))
-    publish(suite.debs)
-    const channels = `{testing: {from: upstream}, approved: {from: testing, compression: ${compression}}}`
-    await using server = await BenchServer.start({
-      folder: path,
-      uri: `${web.url}/change`,
-      suite: 'bench',
-      component: 'main',
-      keyring: key.keyring,
-      channels,
-    })
-    const news = suite.debs.map((deb, number) =>
-      number % 10 === 5 ? writeDeb(join(folder, 'news'), number, '1.5') : deb,
-    )
-    const who = `uus, ${compression.slice(1, -1).replace(', ', ' + ')}`
-    const lines: (Line & { changed: number })[] = []
-    for (const [changed, debs] of suite.changed) {
-      const byName = new Map(debs.map((deb) => [deb.name, deb]))
-      publish(news.map((deb) => byName.get(deb.name) ?? deb))
+async function openOurs(
+  web: WebServer,
+  key: GpgKey,
+  folder: string,
+  suite: DebFolder,
+  forms: readonly Form[],
+): Promise<Publisher> {
+  const path = join(folder, 'uus-change')
+  rmSync(path, { recursive: true, force: true })
+  const upstream = suite.debs.map((deb) => deb.stanza)
+  const placeOf = new Map(suite.debs.map(({ name }, place) => [name, place]))
+  const offer = () => writeSuite(web, key, 'change', 'bench', Buffer.from(upstream.join('\n')))
+  offer()
+  const server = await BenchServer.start({
+    folder: path,
+    uri: `${web.url}/change`,
+    suite: 'bench',
+    component: 'main',
+    keyring: key.keyring,
+    channels: `{testing: {from: upstream}, approved: {from: testing, compression: [${forms.join(', ')}]}}`,
+  })
+  for (const place of upstream.keys())
+    if (place % 10 === 5) upstream[place] = writeDeb(join(folder, 'news'), place, '1.0.5').stanza
+  return {
+    note: 'promote: judge, publish, sign',
+    noteOnNothing: 'update: nothing new, nothing published',
+    async add({ debs }) {
+      for (const { name, stanza } of debs) upstream[placeOf.get(name)!] = stanza
+      offer()
       await server.call('update')
-      const selectors = debs.map((deb) => deb.name)
-      const measured = await server.measure(() =>
-        changed === 0 ? server.call('update') : server.call('promote', { selectors }),
+    },
+    async publish({ debs }) {
+      if (debs.length > 0)
+        return server.measure(() => server.call('promote', { selectors: debs.map(({ name }) => name) }))
+      const { peakRssBytes, ...sums } = await server.measure(async () => {
+        for (let time = 0; time < updatesAtATime; time++) await server.call('update')
+      })
+      const share = (seconds: number) => seconds / updatesAtATime
+      return { wallSeconds: share(sums.wallSeconds), cpuSeconds: share(sums.cpuSeconds), peakRssBytes }
+    },
+    async packages(form) {
+      const answer = await fetch(
+        `${server.url}/approved/bench/dists/bench/main/binary-amd64/Packages.${form}`,
       )
-      lines.push({ changed, who, ...measured, ...(changed === 0 ? { note: 'nothing new upstream' } : {}) })
-    }
-    return lines
+      const packed = Buffer.from(await answer.arrayBuffer())
+      return unpack(packed, form)
+    },
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]()
+      rmSync(path, { recursive: true })
+    },
   }
-}
-
-const aptly: Measure = async (_web, key, folder, suite) => {
-  if (!hasProgram('aptly')) return []
-  const path = join(folder, 'aptly-change')
-  rmSync(path, { recursive: true, force: true })
-  mkdirSync(path, { recursive: true })
-  const config = join(path, 'aptly.conf')
-  writeFileSync(config, JSON.stringify({ rootDir: path, gpgProvider: 'gpg2', skipContentsPublishing: true }))
-  const env = { GNUPGHOME: key.home }
-  const run = (...arguments_: string[]) =>
-    measureCommand(['aptly', `-config=${config}`, ...arguments_], { env })
-  const flags = ['-batch', `-gpg-key=${key.id}`, '-skip-contents']
-  await run('repo', 'create', 'bench')
-  await run('repo', 'add', 'bench', suite.folder)
-  await run('snapshot', 'create', 's0', 'from', 'repo', 'bench')
-  await run(
-    'publish',
-    'snapshot',
-    ...flags,
-    '-distribution=bench',
-    '-architectures=amd64',
-    '-acquire-by-hash',
-    's0',
-  )
-  const lines: (Line & { changed: number })[] = []
-  for (const [changed, debs] of suite.changed) {
-    if (debs.length > 0) {
-      for (let at = 0; at < debs.length; at += 200) {
-        const some = debs.slice(at, at + 200)
-        await run('repo', 'remove', 'bench', some.map((deb) => `Name (= ${deb.name})`).join(' | '))
-      }
-      await run('repo', 'add', 'bench', join(folder, `new-${suite.size}-${changed}`))
-    }
-    await run('snapshot', 'create', `s-${changed}-1`, 'from', 'repo', 'bench')
-    const measured = await run('publish', 'switch', ...flags, 'bench', `s-${changed}-1`)
-    lines.push({ changed, who: 'aptly', ...measured, note: 'gz + bz2; publish switch' })
-  }
-  return lines
-}
-
-const reprepro: Measure = async (_web, key, folder, suite) => {
-  if (!hasProgram('reprepro')) return []
-  const path = join(folder, 'reprepro-change')
-  rmSync(path, { recursive: true, force: true })
-  mkdirSync(join(path, 'conf'), { recursive: true })
-  writeFileSync(
-    join(path, 'conf', 'distributions'),
-    `Codename: bench\nArchitectures: amd64\nComponents: main\nDebIndices: Packages Release . .gz\nSignWith: ${key.id}\n`,
-  )
-  const env = { GNUPGHOME: key.home }
-  const include = async (debs: readonly Deb[], pool: string) => {
-    for (let at = 0; at < debs.length; at += 4000) {
-      const files = debs.slice(at, at + 4000).map((deb) => join(pool, deb.path))
-      await measureCommand(
-        ['reprepro', '-b', path, '--export=never', '--silent', 'includedeb', 'bench', ...files],
-        { env },
-      )
-    }
-  }
-  await include(suite.debs, suite.folder)
-  await measureCommand(['reprepro', '-b', path, 'export', 'bench'], { env })
-  const lines: (Line & { changed: number })[] = []
-  for (const [changed, debs] of suite.changed) {
-    await include(debs, join(folder, `new-${suite.size}-${changed}`))
-    const measured = await measureCommand(['reprepro', '-b', path, 'export', 'bench'], { env })
-    lines.push({ changed, who: 'reprepro', ...measured, note: 'gz; export' })
-  }
-  return lines
-}
-
-const ftparchive: Measure = async (_web, key, folder, suite) => {
-  if (!hasProgram('apt-ftparchive')) return []
-  const path = join(folder, 'ftparchive')
-  rmSync(path, { recursive: true, force: true })
-  mkdirSync(path, { recursive: true })
-  symlinkSync(join(suite.folder, 'pool'), join(path, 'pool'))
-  const gpg = `gpg --homedir ${key.home} --batch --yes --pinentry-mode loopback --passphrase ''`
-  const script = `set -e; cd ${path}; apt-ftparchive -d cache.db packages pool > Packages; gzip -6kf Packages
-apt-ftparchive -o APT::FTPArchive::Release::Codename=bench release . > Release.new; mv Release.new Release; ${gpg} --clearsign --output InRelease Release`
-  await measureCommand(['sh', '-c', script])
-  const lines: (Line & { changed: number })[] = []
-  for (const [changed, debs] of suite.changed) {
-    const added = debs.map((deb) => ({
-      from: join(folder, `new-${suite.size}-${changed}`, deb.path),
-      to: join(suite.folder, deb.path),
-    }))
-    for (const { from, to } of added) copyFileSync(from, to)
-    const measured = await measureCommand(['sh', '-c', script])
-    for (const { to } of added) rmSync(to)
-    lines.push({ changed, who: 'apt-ftparchive', ...measured, note: 'gz; warm cache, old versions stay' })
-  }
-  return lines
 }

@@ -11,10 +11,16 @@ import type { AuditLog } from '../repo/audit/log.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
+import type { Blobs, OpenBlob } from '../store/blobs.ts'
 import type { Role } from '../store/people.ts'
 import type { PoolFile } from '../store/pool-files.ts'
+import type { Store } from '../store/store.ts'
+import type { Importer } from '../sync/slave/importer.ts'
+import type { Synchronizer } from '../sync/slave/synchronizer.ts'
 import type { Adopter } from '../sync/upstream/adopt.ts'
 import type { Gatherer } from '../sync/upstream/gather.ts'
+import type { Supply } from './supply.ts'
+import type { UploadArea } from './upload-area.ts'
 
 export type { Actor, Role }
 
@@ -29,7 +35,11 @@ export interface JobsContext {
   readonly config: Config
   readonly repo: Repo
   readonly adopter: Adopter
+  /** What people upload, until it is accepted. */
+  readonly uploads: Pick<Blobs, 'open'>
   readonly auditLog: AuditLog
+  /** Of a slave. */
+  readonly importer: Importer | null
 }
 
 /** A piece of an action that runs in the jobs process. Its input and output cross a process border: plain data. */
@@ -37,6 +47,8 @@ export interface Step<I, O> {
   readonly name: string
   /** Reads only; then it does not wait for its turn among the writers. */
   readonly isReadOnly: boolean
+  /** Writes nothing that is served. */
+  readonly isQuiet?: boolean
   run(context: JobsContext, input: I, call: Call): O | Promise<O>
 }
 
@@ -50,6 +62,10 @@ export interface PackageFiles {
   has(sha256: Sha256): Promise<boolean>
   /** Has a file fetched from its archive, unless it is here; rejects if it cannot be had. `path` is below the archive. */
   obtain(archive: string, path: string, file: PoolFile): Promise<void>
+  /** Null if it is not here. */
+  open(sha256: Sha256): Promise<OpenBlob | null>
+  /** Takes a file over that came by another way; false, and it is dropped, if it has another digest. */
+  store(sha256: Sha256, chunks: AsyncIterable<Buffer>): Promise<boolean>
   /** Keeps damaged bytes apart, for whoever wants to look at them, and serves them no more. */
   quarantine(sha256: Sha256): Promise<void>
 }
@@ -61,14 +77,26 @@ export interface ServerContext {
   readonly jobs: JobsPort
   readonly gatherer: Gatherer
   readonly packages: PackageFiles
+  /** What people upload, until it is accepted. */
+  readonly uploads: UploadArea
   /** One update of a suite at a time, whoever asked for it. */
   readonly suiteTurns: Turns
   /** What is served at present. */
   published(): Published
   /** How clients reach this server. */
   baseUrl(): string
+  /** Of a slave: brings its channels to what the master has. */
+  readonly synchronizer: Synchronizer | null
+  /** Writes down which slaves were in touch lately. */
+  flushContacts(): Promise<void>
+  /** A generated file; null if it is not known. */
+  openGenerated(sha256: Sha256): Promise<OpenBlob | null>
+  /** Reads the catalogue at one moment. */
+  readCatalogue<T>(read: (store: Store) => T): T
   /** The numbers of the package cache; null where no server runs. */
   cache(): CacheReport | null
+  /** What fetches package files before clients ask. */
+  readonly supply: Pick<Supply, 'obtain' | 'report' | 'counts' | 'alarms'>
 }
 
 /** How it went; the command line turns it into its exit code. */
@@ -102,6 +130,11 @@ export function action<I, O extends Outcome>(definition: Action<I, O>): Action<I
 
 export function step<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {
   return { name, isReadOnly: false, run }
+}
+
+/** Writes only what clients of channels never see. */
+export function quietStep<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {
+  return { name, isReadOnly: false, isQuiet: true, run }
 }
 
 export function readStep<I, O>(name: string, run: Step<I, O>['run']): Step<I, O> {

@@ -54,7 +54,7 @@ export function describeSuite(suite: Suite, frozen: readonly string[]): ArchiveS
     date: isoOrNull(adopted?.date ?? null),
     validUntil: isoOrNull(adopted?.validUntil ?? null),
     checkedAt: isoOrNull(suite.checkedAt),
-    signedBy: adopted?.signedBy ?? null,
+    signedBy: suite.isLocal ? null : (adopted?.signedBy ?? null),
     error: failure?.error.message ?? null,
     hint: failure?.error.hint ?? null,
     frozen,

@@ -15,7 +15,8 @@ const hash = z.string().regex(/^[0-9a-f]{64}$/)
 const sequence = z.number().int().positive()
 export const rowShape = z.strictObject({
   sequence,
-  at: z.string(),
+  // Date.parse is lenient: other texts mean the same time.
+  at: z.string().refine((text) => isExactTime(text)),
   actor: z.string(),
   via: z.string(),
   action: z.string(),
@@ -86,4 +87,9 @@ export abstract class Place {
     const { format: _format, ...log } = this.read(logShape, text, ({ format: _, ...one }) => logJson(one))
     return log
   }
+}
+
+function isExactTime(text: string): boolean {
+  const at = Date.parse(text)
+  return !Number.isNaN(at) && new Date(at).toISOString() === text
 }

@@ -2,18 +2,20 @@
 import { z } from 'zod'
 import { UusError } from '../lib/errors.ts'
 import { decide, type Subject, subjectsOfSource } from '../repo/decide.ts'
-import { evaluate } from '../repo/evaluate.ts'
+import { admissible, eligible, evaluate } from '../repo/evaluate.ts'
 import { companionsOf } from '../repo/families.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { obstacles } from '../repo/gates/gate.ts'
-import { type PendingItem, type PendingScope, pendingKey, pendingOf } from '../repo/pending.ts'
+import type { NeededFile } from '../repo/needed-files.ts'
+import { type PendingItem, type PendingScope, pendingKey, pendingOf, supersededOf } from '../repo/pending.ts'
 import { promote as carryOut, plainly, planPromotion } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
 import { scopeOf, scopeTo, unknownChannel } from '../repo/scope.ts'
 import { findSources, parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
 import type { Channel } from '../store/channels.ts'
 import type { DecisionSubject, DecisionVerb } from '../store/decisions.ts'
-import { type Outcome, step, stepAction } from './action.ts'
+import { action, type Outcome, readStep, step, stepAction } from './action.ts'
+import { absentFilesOf, fetchFirst } from './fetch-first.ts'
 import { describeRegressions, type RefusedEntry } from './promote.ts'
 import { reason } from './shared.ts'
 
@@ -65,6 +67,7 @@ function holdStep(verb: 'hold' | 'unhold') {
       if (verb === 'unhold') {
         await followChannels(repo, call.actor, call.emit)
         await evaluate(repo, call.actor, call.emit)
+        await followChannels(repo, call.actor, call.emit)
       }
     }
     return {
@@ -140,6 +143,17 @@ function isSame(a: SourceSubject, b: SourceSubject): boolean {
   return a.release === b.release && a.archiveId === b.archiveId && a.source === b.source
 }
 
+/** What an approval may let in at once. */
+const approveNeedsStep = readStep<Order, NeededFile[]>('approve-needs', ({ repo }, order) => {
+  const scope = scopeOf(repo, order.to)
+  const { items } = select(order.selectors.map(parseSelector), scope, {
+    releases: order.releases,
+    include: [],
+    now: repo.clock.now(),
+  })
+  return absentFilesOf(scope, items)
+})
+
 /** Approvals and declines bind a source version and the files it has now. */
 function verdictStep(verb: 'approve' | 'decline') {
   return step<Order, DecideResult>(verb, async ({ repo }, order, call) => {
@@ -150,8 +164,11 @@ function verdictStep(verb: 'approve' | 'decline') {
       include: [],
       now: repo.clock.now(),
     })
-    // A decline bars what was named; an approval is for all that moves as one.
-    const companions = verb === 'approve' ? companionsOf(repo, scope, selection.items) : []
+    // A decline bars what was named; an approval is for all that moves as one, but lifts no decline unasked.
+    const companions =
+      verb === 'approve'
+        ? companionsOf(repo, scope, selection.items).filter((item) => item.decision?.verb !== 'decline')
+        : []
     const items = [...selection.items, ...companions]
     const base = { channel: target.name, verb, items: items.map(describe) }
     if (items.length === 0) return { ...base, status: 'nothing', snapshot: null, waiting: [] }
@@ -178,15 +195,9 @@ async function enterWhatMay(
   order: Order,
   call: Parameters<ReturnType<typeof verdictStep>['run']>[2],
 ): Promise<Pick<DecideResult, 'snapshot' | 'waiting'>> {
-  // Judged anew, because the approval itself may have lifted a decline; and nothing but what it recorded.
-  const approved = new Set(items.map(pendingKey))
-  const fresh = pendingOf(scope, [...new Set(items.map((item) => item.source))])
-  const plan = planPromotion(
-    repo,
-    scope,
-    fresh.filter((item) => approved.has(pendingKey(item))),
-    plainly,
-  )
+  // Judged anew, because the approval itself may have lifted a decline; with what was approved before and waited for it.
+  const wanted = eligible(repo, scope).filter((item) => item.approvers.length > 0)
+  const plan = planPromotion(repo, scope, admissible(repo, scope, wanted), plainly)
   const snapshot = await carryOut(
     repo,
     plan,
@@ -194,14 +205,20 @@ async function enterWhatMay(
     call.emit,
   )
   if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
-  const waiting = plan.refused.map(({ item }) => ({
-    source: item.source,
-    version: item.version,
-    why: obstacles(item.verdicts).map((verdict) => verdict.sentence),
-  }))
-  const why = [...plan.objections, ...describeRegressions(plan)]
-  if (why.length > 0) waiting.push(...plan.items.map(({ source, version }) => ({ source, version, why })))
+  const approved = new Set(items.map(pendingKey))
+  const sources = [...new Set(items.map((item) => item.source))]
+  const waiting = [...pendingOf(scope, sources), ...supersededOf(scope, sources)]
+    .filter((item) => approved.has(pendingKey(item)))
+    .map((item) => ({ source: item.source, version: item.version, why: whyWaiting(repo, scope, item) }))
   return { snapshot: snapshot?.id ?? null, waiting }
+}
+
+function whyWaiting(repo: Repo, scope: PendingScope, item: PendingItem): string[] {
+  const own = obstacles(item.verdicts)
+  if (own.length > 0) return own.map((verdict) => verdict.sentence)
+  const plan = planPromotion(repo, scope, [item], plainly)
+  const together = plan.refused.find((one) => one.item === item)?.obstacles ?? []
+  return [...together.map((verdict) => verdict.sentence), ...plan.objections, ...describeRegressions(plan)]
 }
 
 function describe(item: PendingItem): DecisionEntry {
@@ -217,15 +234,19 @@ export const decisionSteps = {
   hold: holdStep('hold'),
   unhold: holdStep('unhold'),
   approve: verdictStep('approve'),
+  approveNeeds: approveNeedsStep,
   decline: verdictStep('decline'),
 }
 
 export const hold = stepAction({ verb: 'hold', role: 'approver', input: inputType }, decisionSteps.hold)
 export const unhold = stepAction({ verb: 'unhold', role: 'approver', input: inputType }, decisionSteps.unhold)
-export const approve = stepAction(
-  { verb: 'approve', role: 'approver', input: inputType },
-  decisionSteps.approve,
-)
+export const approve = action<Order, DecideResult>({
+  verb: 'approve',
+  role: 'approver',
+  input: inputType,
+  run: (context, order, call) =>
+    fetchFirst(context, decisionSteps.approveNeeds, decisionSteps.approve, order, call),
+})
 export const decline = stepAction(
   { verb: 'decline', role: 'approver', input: inputType },
   decisionSteps.decline,

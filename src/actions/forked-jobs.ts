@@ -96,6 +96,8 @@ export class ForkedJobs implements JobsPort, AsyncDisposable {
 
   async run<I, O>(step: Step<I, O>, input: I, call: Call): Promise<O> {
     await this.#ready
+    // Nobody would answer: it died before this turn, or is not started again any more.
+    if (this.#child === null) throw died('it ended')
     const id = this.#nextId++
     return new Promise<O>((resolve, reject) => {
       this.#waiting.set(id, { call, resolve: resolve as (value: unknown) => void, reject })
@@ -160,12 +162,12 @@ export class ForkedJobs implements JobsPort, AsyncDisposable {
     this.#waiting.clear()
     if (this.#isClosing) return
     this.#options.onDeath(how)
-    // What it committed stands, even if it could not say so any more.
-    this.#options.onChanged()
     const pauseMs = this.#pauseMs
     this.#pauseMs = Math.min(pauseMs * 2, maxPauseMs)
     this.#ready = this.#options.clock.sleep(pauseMs).then(() => (this.#isClosing ? undefined : this.#start()))
     this.#ready.catch(() => {})
+    // What it committed stands, even if it could not say so any more. Who calls now waits for the next one.
+    this.#options.onChanged()
   }
 
   #send(request: JobsRequest): void {

@@ -13,6 +13,7 @@ import {
 import { type AptSource, parseSourcesFile } from '../debian/sources-list.ts'
 import { type Disk, writeFileDurable } from '../lib/disk.ts'
 import { systemCode, UusError } from '../lib/errors.ts'
+import { checkSlaveOrder, renderSlaveConfig, type SlaveOrder, writeToken } from './init-slave.ts'
 
 export interface InitOrder {
   readonly configPath: string
@@ -21,6 +22,8 @@ export interface InitOrder {
   readonly data: string | null
   readonly listen: string | null
   readonly baseUrl: string | null
+  /** Make a slave; null: a master. */
+  readonly slave: SlaveOrder | null
   /** The example that is written where there are no apt sources. */
   readonly examplePath: string
 }
@@ -35,17 +38,48 @@ export interface InitResult {
 
 /** Writes the configuration if there is none. The catalogue and the keys are made by whoever opens them next. */
 export async function initConfig(order: InitOrder, disk: Disk): Promise<InitResult> {
-  if (existsSync(order.configPath)) return keepConfig(order)
+  const { slave } = order
+  const hasConfig = existsSync(order.configPath)
+  if (slave !== null) checkSlaveOrder(slave, hasConfig)
+  if (hasConfig) {
+    const kept = keepConfig(order)
+    if (slave !== null) await giveToken(kept.config, slave, disk)
+    return kept
+  }
   const { text, notes, keys } =
-    order.aptFolder === null ? exampleConfig(order) : configFromApt(order, order.aptFolder)
+    slave !== null
+      ? slaveConfig(order, slave)
+      : order.aptFolder === null
+        ? exampleConfig(order)
+        : configFromApt(order, order.aptFolder)
   const config = parseConfig(text, order.configPath)
   for (const [path, armored] of keys) {
     await disk.makeFolder(dirname(path))
     await writeFileDurable(disk, path, armored)
   }
   await disk.makeFolder(dirname(order.configPath))
+  if (slave !== null) await giveToken(config, slave, disk)
   await writeFileDurable(disk, order.configPath, text)
   return { config, configText: text, isNewConfig: true, notes }
+}
+
+async function giveToken({ path, dataFolder, master }: Config, slave: SlaveOrder, disk: Disk): Promise<void> {
+  if (master === null || master.url !== slave.url.replace(/\/+$/, '')) {
+    throw new UusError('USAGE', `${path} exists, and makes no slave of ${slave.url}`, {
+      hint: 'Edit the file, or name another with --config',
+    })
+  }
+  await disk.makeFolder(dataFolder)
+  await writeToken(master.tokenFile, slave.token, disk)
+}
+
+function slaveConfig(order: InitOrder, slave: SlaveOrder): NewConfig {
+  const text = renderSlaveConfig(slave, {
+    data: relativeTo(order, order.data ?? '/var/lib/uus'),
+    listen: order.listen ?? '0.0.0.0:8080',
+    baseUrl: order.baseUrl,
+  })
+  return { text, notes: [], keys: new Map() }
 }
 
 function keepConfig(order: InitOrder): InitResult {

@@ -1,11 +1,12 @@
 // `uus pending`: what waits for a gated channel. `uus explain`: every gate's verdict on it.
 import { z } from 'zod'
-import { eligibleAt, obstacles, type Verdict } from '../repo/gates/gate.ts'
+import { obstacles, type Verdict } from '../repo/gates/gate.ts'
 import { explainInstallable, judgeAlone } from '../repo/judge-installable.ts'
 import { listPending, type PendingItem, ripeInstead } from '../repo/pending.ts'
 import { scopeOf } from '../repo/scope.ts'
 import { parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
-import { type Listing, listing, readStep, stepAction } from './action.ts'
+import { action, type Listing, listing, readStep, stepAction } from './action.ts'
+import { type ChangelogFacts, type ChangelogQuestion, changelogOf, changelogQuestion } from './changelog.ts'
 import { isoOrNull } from './shared.ts'
 
 /** A waiting source version, for people and programs. */
@@ -35,6 +36,7 @@ export interface PendingResult extends Listing<PendingEntry> {
 }
 
 export function describePending(item: PendingItem): PendingEntry {
+  const state = stateOf(item)
   return {
     source: item.source,
     kind: item.kind,
@@ -44,8 +46,8 @@ export function describePending(item: PendingItem): PendingEntry {
     archive: item.archive,
     suites: item.suites,
     since: isoOrNull(item.since),
-    state: stateOf(item),
-    eligibleAt: isoOrNull(eligibleAt(item.verdicts)),
+    state,
+    eligibleAt: isoOrNull(state === 'waiting' ? item.eligibleAt : null),
     isSuperseded: item.revision !== null,
     verdicts: item.verdicts,
     packages: [
@@ -92,22 +94,55 @@ const explainInput = z.object({
   releases: z.array(z.string()).default([]),
 })
 
-const explainStep = readStep<z.output<typeof explainInput>, PendingResult>('explain', ({ repo }, order) => {
-  const scope = scopeOf(repo, order.to)
-  const selection = select(order.selectors.map(parseSelector), scope, {
-    releases: order.releases,
-    include: ['republished', 'downgrade', 'remove'],
-    now: repo.clock.now(),
-  })
-  const chosen = [...selection.items, ...ripeInstead(scope, selection.items)]
-  const items = chosen.map((item) =>
-    describePending({ ...item, verdicts: [...item.verdicts, explainInstallable(repo, scope, item)] }),
-  )
-  const status = items.length === 0 ? 'nothing' : 'done'
-  return { items, status, channel: scope.target.name, from: scope.feeding.name }
-})
+export interface ExplainedEntry extends PendingEntry {
+  /** Null where nothing enters that has one, or too much was asked at once. */
+  readonly changelog: ChangelogFacts | null
+}
 
-export const explain = stepAction(
-  { verb: 'explain', role: 'viewer', input: explainInput as z.ZodType<z.output<typeof explainInput>> },
-  explainStep,
+export interface ExplainResult extends Listing<ExplainedEntry> {
+  readonly channel: string
+  readonly from: string
+}
+
+/** What the gates say, and where the changelogs would be; both lists in the same order. */
+interface Explanation {
+  readonly result: PendingResult
+  readonly questions: readonly (ChangelogQuestion | null)[]
+}
+
+export const explainStep = readStep<z.output<typeof explainInput>, Explanation>(
+  'explain',
+  ({ repo }, order) => {
+    const scope = scopeOf(repo, order.to)
+    const selection = select(order.selectors.map(parseSelector), scope, {
+      releases: order.releases,
+      include: ['republished', 'downgrade', 'remove'],
+      now: repo.clock.now(),
+    })
+    const chosen = [...selection.items, ...ripeInstead(scope, selection.items)]
+    const items = chosen.map((item) =>
+      describePending({ ...item, verdicts: [...item.verdicts, explainInstallable(repo, scope, item)] }),
+    )
+    const status = items.length === 0 ? 'nothing' : 'done'
+    const result: PendingResult = { items, status, channel: scope.target.name, from: scope.feeding.name }
+    return { result, questions: chosen.map(changelogQuestion) }
+  },
 )
+
+/** Each may have to be fetched: of more at once, only the gates are told. */
+const maxChangelogs = 10
+
+export const explain = action<z.output<typeof explainInput>, ExplainResult>({
+  verb: 'explain',
+  role: 'viewer',
+  input: explainInput as z.ZodType<z.output<typeof explainInput>>,
+  async run(context, order, call) {
+    const { result, questions } = await context.jobs.run(explainStep, order, call)
+    const isFew = questions.length <= maxChangelogs
+    const changelogs = await Promise.all(
+      questions.map((one) => (one === null || !isFew ? null : changelogOf(context, one, call))),
+    )
+    const items = result.items.map((item, at) => ({ ...item, changelog: changelogs[at] ?? null }))
+    return { ...result, items }
+  },
+})

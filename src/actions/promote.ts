@@ -4,6 +4,7 @@ import { UusError } from '../lib/errors.ts'
 import { parseDuration } from '../lib/units.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import type { Uninstallable } from '../repo/installability.ts'
+import type { NeededFile } from '../repo/needed-files.ts'
 import type { PendingScope } from '../repo/pending.ts'
 import { promote as carryOut, type PromotionPlan, planPromotion } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -11,7 +12,8 @@ import { scopeOf } from '../repo/scope.ts'
 import { parseSelector, type Selection, select } from '../repo/selectors.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
 import type { Placed } from '../store/views.ts'
-import { type Outcome, type Status, step, stepAction } from './action.ts'
+import { action, type Outcome, readStep, type Status, step } from './action.ts'
+import { absentFilesOf, fetchFirst } from './fetch-first.ts'
 import { describePending, type PendingEntry } from './pending.ts'
 import { reason } from './shared.ts'
 
@@ -65,53 +67,68 @@ export interface PromoteResult extends Outcome {
   readonly snapshot: string | null
 }
 
-export const promoteStep = step<z.output<typeof input>, PromoteResult>(
-  'promote',
-  async ({ repo }, order, call) => {
-    const present = scopeOf(repo, order.to, call.actor.name)
-    const asOf = order.asOf === null ? null : snapshotAsOf(repo, present.feeding, order.asOf)
-    const scope: PendingScope = asOf === null ? present : { ...present, revision: asOf.revision }
-    const selection = select(order.selectors.map(parseSelector), scope, {
-      releases: order.releases,
-      include: order.include,
-      now: repo.clock.now(),
-      takesRipe: !order.force,
-    })
-    const plan = planPromotion(repo, scope, selection.items, {
-      isForced: order.force,
-      withDeps: order.withDeps,
-    })
-    const status = statusOf(selection, plan, order.force)
-    const snapshot =
-      order.dryRun || status !== 'done'
-        ? null
-        : await carryOut(
-            repo,
-            plan,
-            { actor: call.actor, reason: order.reason, force: order.force, asOf: asOf?.id ?? null },
-            call.emit,
-          )
-    if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
-    const refused = [...describeUnasked(selection), ...describeRefusals(plan)]
-    return {
-      ...describePlan(repo, plan, status),
-      refused,
-      isDryRun: order.dryRun,
-      snapshot: snapshot?.id ?? null,
-    }
-  },
-)
+type Order = z.output<typeof input>
 
-export const promote = stepAction(
-  {
-    verb: 'promote',
-    role: 'approver',
-    // Gates bind approvers.
-    roleFor: (order) => (order.force ? 'admin' : 'approver'),
-    input: input as z.ZodType<z.output<typeof input>>,
-  },
-  promoteStep,
-)
+/** What is meant, and what waits of it. */
+function choose(
+  repo: Repo,
+  order: Order,
+  approver: string,
+): { scope: PendingScope; asOf: Snapshot | null; selection: Selection } {
+  const present = scopeOf(repo, order.to, approver)
+  const asOf = order.asOf === null ? null : snapshotAsOf(repo, present.feeding, order.asOf)
+  const scope: PendingScope = asOf === null ? present : { ...present, revision: asOf.revision }
+  const selection = select(order.selectors.map(parseSelector), scope, {
+    releases: order.releases,
+    include: order.include,
+    now: repo.clock.now(),
+    takesRipe: !order.force,
+  })
+  return { scope, asOf, selection }
+}
+
+/** Of a dry run as well: what can be had is a part of the answer. */
+const needsStep = readStep<Order, NeededFile[]>('promote-needs', ({ repo }, order, call) => {
+  const { scope, selection } = choose(repo, order, call.actor.name)
+  return absentFilesOf(scope, selection.items)
+})
+
+const promoteStep = step<Order, PromoteResult>('promote', async ({ repo }, order, call) => {
+  const { scope, asOf, selection } = choose(repo, order, call.actor.name)
+  const plan = planPromotion(repo, scope, selection.items, {
+    isForced: order.force,
+    withDeps: order.withDeps,
+  })
+  const status = statusOf(selection, plan, order.force)
+  const snapshot =
+    order.dryRun || status !== 'done'
+      ? null
+      : await carryOut(
+          repo,
+          plan,
+          { actor: call.actor, reason: order.reason, force: order.force, asOf: asOf?.id ?? null },
+          call.emit,
+        )
+  if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
+  const refused = [...describeUnasked(selection), ...describeRefusals(plan)]
+  return {
+    ...describePlan(repo, plan, status),
+    refused,
+    isDryRun: order.dryRun,
+    snapshot: snapshot?.id ?? null,
+  }
+})
+
+export const promoteSteps = [needsStep, promoteStep] as const
+
+export const promote = action<Order, PromoteResult>({
+  verb: 'promote',
+  role: 'approver',
+  // Gates bind approvers.
+  roleFor: (order) => (order.force ? 'admin' : 'approver'),
+  input: input as z.ZodType<Order>,
+  run: (context, order, call) => fetchFirst(context, needsStep, promoteStep, order, call),
+})
 
 /** A refusal of what was named stops everything; of what a group brought along, only that. */
 function statusOf(selection: Selection, plan: PromotionPlan, isForced: boolean): Status {

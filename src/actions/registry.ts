@@ -1,12 +1,16 @@
 // Every action and every step, by name: what the socket, the jobs process and the documentation go by.
 import type { Action, Outcome, Step } from './action.ts'
+import { add, addStep, inspectStep, verifyChangesStep } from './add.ts'
 import { archiveDrop, archiveList } from './archives.ts'
 import { audit } from './audit.ts'
 import { backup } from './backup.ts'
+import { snapshotExport, snapshotImport } from './bundles.ts'
+import { readChangelogStep } from './changelog.ts'
 import { channelCheck } from './channel-check.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
 import { conf, pins, sources } from './client-files.ts'
-import { approve, decline, hold, unhold } from './decide.ts'
+import { approve, decisionSteps, decline, hold, unhold } from './decide.ts'
+import { readForwardedStep, verifyForwardedStep } from './forward.ts'
 import {
   checkDatabaseStep,
   checkGeneratedStep,
@@ -17,13 +21,29 @@ import {
 } from './fsck.ts'
 import { gc } from './gc.ts'
 import { keyDrop, keyExport, keyList, keyRotate } from './keys.ts'
-import { explain, pending } from './pending.ts'
-import { promote } from './promote.ts'
+import { explain, explainStep, pending } from './pending.ts'
+import { promote, promoteSteps } from './promote.ts'
 import { remove } from './remove.ts'
 import { resetDatesAction } from './reset-dates.ts'
 import { rulesTest } from './rules.ts'
+import {
+  adoptSnapshotFileStep,
+  deliveredStep,
+  nextBatchStep,
+  queueTrafficStep,
+  slaveUpkeepStep,
+  syncCheckedStep,
+  syncExamineStep,
+  syncFailedStep,
+  syncFlipStep,
+  syncResolvedStep,
+  syncStoreStep,
+  unwantStep,
+} from './slave-steps.ts'
+import { addSlaveStep, listSlavesStep, slaveAdd, slaveList, slaveRevoke } from './slaves.ts'
 import { signSnapshotStep } from './snapshot-envelopes.ts'
 import {
+  rollbackNeedsStep,
   rollbackStep,
   snapshotDiff,
   snapshotKeep,
@@ -32,7 +52,10 @@ import {
   snapshotShow,
   snapshotUnkeep,
 } from './snapshots.ts'
+import { makeManifestsStep, receiveEventsStep, recordContactsStep } from './source-steps.ts'
 import { status, statusStep } from './status.ts'
+import { aheadStep, needsStep, offeredStep, supplyStep, usedStep } from './supplies.ts'
+import { sync } from './sync.ts'
 import {
   adoptStep,
   examineStep,
@@ -61,6 +84,7 @@ export type AnyAction = Action<unknown, Outcome>
 export type AnyStep = Step<unknown, unknown>
 
 const all = [
+  add,
   approve,
   archiveDrop,
   archiveList,
@@ -87,7 +111,12 @@ const all = [
   remove,
   rulesTest,
   resetDatesAction,
+  slaveAdd,
+  slaveList,
+  slaveRevoke,
   snapshotDiff,
+  snapshotExport,
+  snapshotImport,
   snapshotKeep,
   snapshotList,
   snapshotRollback,
@@ -95,6 +124,7 @@ const all = [
   snapshotUnkeep,
   sources,
   status,
+  sync,
   unhold,
   update,
   userAdd,
@@ -109,21 +139,57 @@ const all = [
 export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => [one.verb, one]))
 
 const innerSteps = [
+  addStep,
+  inspectStep,
+  verifyChangesStep,
+  addSlaveStep,
+  adoptSnapshotFileStep,
   adoptStep,
+  aheadStep,
+  decisionSteps.approve,
+  decisionSteps.approveNeeds,
   checkDatabaseStep,
   checkGeneratedStep,
+  deliveredStep,
   examineStep,
+  explainStep,
   failureStep,
   findPlacesStep,
+  listSlavesStep,
   makeContentsStep,
+  needsStep,
+  offeredStep,
+  ...promoteSteps,
   publishContentsStep,
+  readChangelogStep,
+  readForwardedStep,
+  rollbackNeedsStep,
+  makeManifestsStep,
+  nextBatchStep,
+  publishContentsStep,
+  queueTrafficStep,
+  receiveEventsStep,
+  recordContactsStep,
   rollbackStep,
   settleStep,
   settleSuspectsStep,
   signSnapshotStep,
+  slaveUpkeepStep,
+  syncCheckedStep,
+  syncExamineStep,
+  syncFailedStep,
+  syncFlipStep,
+  syncResolvedStep,
+  syncStoreStep,
+  unwantStep,
   upkeepStep,
   verifyPackagesStep,
   statusStep,
+  supplyStep,
+  upkeepStep,
+  usedStep,
+  verifyForwardedStep,
+  verifyPackagesStep,
   userAddStep,
   userPasswordStep,
   userTokenStep,

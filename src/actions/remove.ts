@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import { UusError } from '../lib/errors.ts'
 import { followChannels } from '../repo/follow-channels.ts'
-import { remove as carryOut, planRemoval, type RemovalOrder } from '../repo/remove.ts'
+import { remove as carryOut, planRemoval, type Removal, type RemovalOrder } from '../repo/remove.ts'
+import type { Repo } from '../repo/repo.ts'
 import { type Outcome, step, stepAction } from './action.ts'
 import { findAnyChannel } from './channels.ts'
 import { reason } from './shared.ts'
@@ -38,11 +39,6 @@ export const removeStep = step<z.output<typeof input>, RemoveResult>(
   'remove',
   async ({ repo }, order, call) => {
     const channel = findAnyChannel(repo, order.channel)
-    if (channel.parentId === null) {
-      throw new UusError('USAGE', 'upstream is what the archives offer: nothing can be removed from it', {
-        hint: 'Remove it from the channel that shows it',
-      })
-    }
     const removal: RemovalOrder = {
       channel,
       selectors: order.selectors,
@@ -53,6 +49,7 @@ export const removeStep = step<z.output<typeof input>, RemoveResult>(
       actor: call.actor,
     }
     const plan = planRemoval(repo, removal)
+    if (channel.parentId === null) refuseOthers(repo, plan)
     const isRefused = plan.objections.length > 0 && !order.force
     const snapshot = isRefused || order.dryRun ? null : await carryOut(repo, plan, removal, call.emit)
     if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
@@ -73,6 +70,19 @@ export const removeStep = step<z.output<typeof input>, RemoveResult>(
     }
   },
 )
+
+/** What people added can be taken out again; what others offer is theirs. */
+function refuseOthers({ store }: Repo, { stanzas }: Removal): void {
+  const local = new Set(store.archives.list().flatMap(({ id, isLocal }) => (isLocal ? [id] : [])))
+  if (stanzas.every((stanza) => local.has(stanza.archiveId))) return
+  throw new UusError(
+    'USAGE',
+    'upstream is what the archives offer: only packages of local ones can be removed',
+    {
+      hint: 'Remove it from the channel that shows it',
+    },
+  )
+}
 
 export const remove = stepAction(
   { verb: 'remove', role: 'admin', input: input as z.ZodType<z.output<typeof input>> },

@@ -4,7 +4,9 @@ import type { Emit } from '../lib/events.ts'
 import type { Log } from '../lib/log.ts'
 import type { Call, ServerContext } from './action.ts'
 import { gcStep } from './gc.ts'
+import { slaveUpkeepStep } from './slave-steps.ts'
 import { update, upkeepStep } from './update.ts'
+import { upstreamArchives } from './upstream-archive.ts'
 
 const system = { name: 'uus', via: 'schedule' } as const
 /** How often it looks whether something is due. */
@@ -28,7 +30,7 @@ export class Scheduler implements AsyncDisposable {
   constructor(context: ServerContext, emit: Emit, log: Log, checkedAt: (archive: string) => number | null) {
     this.#context = context
     this.#log = log
-    for (const { name } of context.config.archives) {
+    for (const { name } of upstreamArchives(context.config)) {
       const at = checkedAt(name)
       if (at !== null) this.#triedAt.set(name, at)
     }
@@ -60,7 +62,8 @@ export class Scheduler implements AsyncDisposable {
   #tick(): Promise<void>[] {
     const now = this.#context.clock.now()
     const begun = this.#context.config.archives
-      .filter(({ name, refreshSeconds }) => {
+      .filter(({ name, local, refreshSeconds }) => {
+        if (local !== null) return false
         const triedAt = this.#triedAt.get(name)
         const isDue = triedAt === undefined || now - triedAt >= refreshSeconds * 1000
         return isDue && !this.#underWay.has(name)
@@ -69,7 +72,8 @@ export class Scheduler implements AsyncDisposable {
     const { jobs } = this.#context
     if (now - this.#upkeepAt >= upkeepEveryMs) {
       this.#upkeepAt = now
-      begun.push(this.#guarded(() => jobs.run(upkeepStep, {}, this.#call)))
+      const isSlave = this.#context.config.role === 'slave'
+      begun.push(this.#guarded(() => jobs.run(isSlave ? slaveUpkeepStep : upkeepStep, {}, this.#call)))
     }
     if (now - this.#collectAt >= collectEveryMs) {
       this.#collectAt = now

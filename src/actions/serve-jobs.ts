@@ -3,7 +3,7 @@ import { UusError } from '../lib/errors.ts'
 import type { JobsContext } from './action.ts'
 import type { JobsAnswer, JobsRequest } from './forked-jobs.ts'
 import { LocalJobs } from './local-jobs.ts'
-import { steps } from './registry.ts'
+import { type AnyStep, steps } from './registry.ts'
 
 type Start = Extract<JobsRequest, { type: 'start' }>
 
@@ -49,10 +49,14 @@ async function run(
       actor,
       emit: (event) => answer({ type: 'event', id, event }),
     })
-    if (!step.isReadOnly) answer({ type: 'changed' })
+    if (changesServed(step)) answer({ type: 'changed' })
     answer({ type: 'result', id, value })
   } catch (error) {
-    if (step !== undefined && !step.isReadOnly) answer({ type: 'changed' })
+    if (step !== undefined && changesServed(step)) answer({ type: 'changed' })
     answer({ type: 'error', id, error: UusError.from(error).toValue() })
   }
+}
+
+function changesServed({ isReadOnly, isQuiet }: AnyStep): boolean {
+  return !isReadOnly && isQuiet !== true
 }

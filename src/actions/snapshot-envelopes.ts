@@ -1,9 +1,13 @@
 // The signed files of snapshots by URL: made when they are first asked for, and renewed while they are.
+import { posix } from 'node:path'
+import { suiteFolder } from '../debian/index-kinds.ts'
 import { UusError } from '../lib/errors.ts'
 import type { SignedFile } from '../repo/published.ts'
 import type { Envelope } from '../store/publications.ts'
 import type { Store } from '../store/store.ts'
+import type { MasterLink } from '../sync/slave/link.ts'
 import { type Call, type JobsPort, step } from './action.ts'
+import { adoptSnapshotFileStep } from './slave-steps.ts'
 
 type SnapshotFiles = Omit<Envelope, 'validUntil'>
 
@@ -20,6 +24,8 @@ export interface SignedFilesOptions {
   readonly jobs: JobsPort
   readonly call: Call
   readonly channels: readonly { readonly name: string; readonly validForSeconds: number | null }[]
+  /** Of a slave: whom to ask for what it cannot sign. */
+  readonly link: Pick<MasterLink, 'publicFile'> | null
   now(): number
 }
 
@@ -30,11 +36,15 @@ export async function signedFile(
 ): Promise<{ bytes: Buffer; lastModified: number }> {
   const { reader, jobs, call } = options
   const channel = reader.channels.find(file.channel)!
-  const validFor = validForOf(options.channels, file.channel)
+  const validFor =
+    options.link === null
+      ? validForOf(options.channels, file.channel)
+      : (reader.followed.find(channel.id)?.validForSeconds ?? null)
   const present = () => reader.publications.snapshotEnvelope(channel.id, file.publicationId)
   if (!isFresh(options.now(), reader, channel.id, file, validFor)) {
     try {
-      await jobs.run(signSnapshotStep, file, call)
+      if (options.link === null) await jobs.run(signSnapshotStep, file, call)
+      else await fetchSigned(file, options.link, options)
     } catch (error) {
       // What is there may still do.
       if (present() === null) throw error
@@ -48,6 +58,31 @@ export async function signedFile(
   }
   return { bytes: bytesOf(envelope, file.name), lastModified: envelope.date }
 }
+
+/** A slave has the master sign it, and believes it if it is signed. */
+async function fetchSigned(
+  { channel, snapshot, suiteId, publicationId }: SignedFile,
+  link: Pick<MasterLink, 'publicFile'>,
+  { reader, jobs, call }: SignedFilesOptions,
+): Promise<void> {
+  const { archive, name } = reader.archives.suite(suiteId)
+  const folder = posix.join('/snapshots', channel, snapshot, archive, suiteFolder(name))
+  const [inRelease, releaseGpg] = await Promise.all(
+    ['InRelease', 'Release.gpg'].map((file) => link.publicFile(posix.join(folder, file), maxSignedBytes)),
+  )
+  if (!inRelease || !releaseGpg) {
+    throw new UusError(
+      'SYNC_REFUSED',
+      `The master does not sign snapshot ${snapshot} of ${channel} any more`,
+      {
+        hint: 'It was collected there: see "uus snapshot list" on the master',
+      },
+    )
+  }
+  await jobs.run(adoptSnapshotFileStep, { channel, suiteId, publicationId, inRelease, releaseGpg }, call)
+}
+
+const maxSignedBytes = 4 << 20
 
 function isFresh(
   now: number,

@@ -21,8 +21,10 @@ import {
   type Status,
   step,
 } from './action.ts'
+import { onSlave } from './roles.ts'
 import { reason } from './shared.ts'
-import { upstreamArchive } from './upstream-archive.ts'
+import { type ChannelSync, syncOnce } from './sync.ts'
+import { upstreamArchives } from './upstream-archive.ts'
 
 export const examineStep = readStep<ExamineInput, Examination>('examine', ({ adopter }, input) =>
   adopter.examine(input),
@@ -58,30 +60,39 @@ export const settleStep = step<SettleInput, void>('settle', async (context, { un
     })
   }
   await followChannels(context.repo, call.actor, call.emit)
-  await evaluate(context.repo, call.actor, call.emit)
-  await followChannels(context.repo, call.actor, call.emit)
-  await upkeep(context, call)
+  await moveByThemselves(context, call)
+  await upkeep(context, call, [])
 })
 
 /** What has to be done now and then, whether or not upstream has news: signatures renewed, alarms kept true. */
 export const upkeepStep = step<Record<string, never>, void>('upkeep', (context, _input, call) =>
-  upkeep(context, call),
+  upkeep(context, call, [() => moveByThemselves(context, call)]),
 )
 
-async function upkeep(context: JobsContext, call: Call): Promise<void> {
+/** What rules and approvals let in, and what follows from that. */
+async function moveByThemselves({ repo }: JobsContext, call: Call): Promise<void> {
+  await evaluate(repo, call.actor, call.emit)
+  await followChannels(repo, call.actor, call.emit)
+}
+
+type Work = () => Promise<unknown>
+
+async function upkeep(context: JobsContext, call: Call, alsoDue: readonly Work[]): Promise<void> {
   const { repo, config } = context
   const troubles: UusError[] = []
-  const tried = async (work: Promise<unknown>) => {
+  const due: readonly Work[] = [
+    () => republishStale(repo, call.actor, call.emit),
+    ...alsoDue,
+    () => renewEnvelopes(repo),
+    () => signAuditLog(context, call),
+  ]
+  for (const work of due) {
     try {
-      await work
+      await work()
     } catch (error) {
       troubles.push(UusError.from(error))
     }
   }
-  await tried(republishStale(repo, call.actor, call.emit))
-  await tried(evaluate(repo, call.actor, call.emit))
-  await tried(renewEnvelopes(repo))
-  await tried(signAuditLog(context, call))
   for (const finding of refreshAlarms(repo, maxAgeOf({ config }), troubles))
     call.emit({ type: 'alarm', ...finding })
 }
@@ -129,6 +140,8 @@ export interface SuiteResult {
 
 export interface UpdateResult extends Outcome {
   readonly items: readonly SuiteResult[]
+  /** On a slave, which has no archives of its own: what became of its channels. */
+  readonly channels?: readonly ChannelSync[]
 }
 
 export const update = action<z.output<typeof input>, UpdateResult>({
@@ -136,6 +149,7 @@ export const update = action<z.output<typeof input>, UpdateResult>({
   role: 'admin',
   input: input as z.ZodType<z.output<typeof input>>,
   async run(context, order, call) {
+    if (context.synchronizer !== null) return updateSlave(context, order, call)
     const archives = chooseArchives(context, order.archives)
     checkAccepted(archives, order.accept, order.reason)
     const fetched: FetchedIndex[] = []
@@ -150,6 +164,17 @@ export const update = action<z.output<typeof input>, UpdateResult>({
     }
   },
 })
+
+async function updateSlave(
+  context: ServerContext,
+  { archives, accept }: z.output<typeof input>,
+  call: Call,
+): Promise<UpdateResult> {
+  if (archives.length > 0 || accept.length > 0)
+    throw onSlave('update of single archives', context.config.master!.url)
+  const { status, items } = await syncOnce(context, call)
+  return { status, items: [], channels: items }
+}
 
 /** Takes a while, and keeps no writer from its turn. */
 export const makeContentsStep = readStep<Record<string, never>, MadeContents[]>('contents-make', ({ repo }) =>
@@ -193,7 +218,13 @@ async function updateArchive(
 }
 
 function chooseArchives({ config }: ServerContext, names: readonly string[]): UpstreamArchive[] {
-  const all = config.archives.map((archive) => upstreamArchive(archive, config))
+  const all = upstreamArchives(config)
+  const local = config.archives.find((archive) => archive.local !== null && names.includes(archive.name))
+  if (local !== undefined) {
+    throw new UusError('USAGE', `Archive ${local.name} is local: nobody else has news of it`, {
+      hint: `Add packages to it: uus add FILE.deb --archive ${local.name} --suite ${local.suites[0]}`,
+    })
+  }
   const unknown = names.find((name) => !all.some((archive) => archive.name === name))
   if (unknown !== undefined) {
     throw new UusError('UNKNOWN_NAME', `There is no archive "${unknown}" in the configuration`, {

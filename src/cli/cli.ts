@@ -4,8 +4,9 @@ import yargs, { type Argv } from 'yargs'
 import { configPath } from '../actions/init.ts'
 import { UusError } from '../lib/errors.ts'
 import type { LogFormat } from '../lib/log.ts'
+import { type AddFlags, addAdd } from './add.ts'
 import { type AuditFlags, addAudit, type VerifyFlags } from './audit.ts'
-import type { ActionCommand, Values } from './command.ts'
+import { type ActionCommand, list, text, type Values } from './command.ts'
 import { groups } from './command-groups.ts'
 import { topCommands } from './commands.ts'
 import { renderResetDates } from './render-upkeep.ts'
@@ -26,6 +27,7 @@ export interface Programs {
   serve(flags: ServeFlags): Promise<number>
   doctor(flags: CommonFlags): Promise<number>
   restore(flags: CommonFlags, file: string): Promise<number>
+  add(flags: AddFlags): Promise<number>
   audit(flags: AuditFlags): Promise<number>
   verifyAudit(flags: VerifyFlags): Promise<number>
 }
@@ -44,7 +46,7 @@ export async function runCli(
   })
   const addAction = (parent: Argv, spec: ActionCommand): Argv =>
     parent.command(
-      spec.command,
+      [spec.command, ...(spec.aliases ?? [])],
       spec.describe,
       (command) => {
         for (const [example, what] of spec.examples ?? []) command.example(example, what)
@@ -132,6 +134,7 @@ export async function runCli(
       },
     )
   for (const spec of topCommands) cli = addAction(cli, spec)
+  cli = addAdd(cli, (flags) => (run = () => programs.add(flags)), commonFlags)
   cli = addAudit(
     cli,
     (flags) => (run = () => programs.audit(flags)),
@@ -156,7 +159,7 @@ function isCommand(word: string | undefined): boolean {
   const names = topCommands.map(({ command }) => command.split(' ')[0])
   return (
     word !== undefined &&
-    ['init', 'serve', 'doctor', 'restore', 'audit', ...Object.keys(groups), ...names].includes(word)
+    ['init', 'serve', 'doctor', 'restore', 'add', 'audit', ...Object.keys(groups), ...names].includes(word)
   )
 }
 
@@ -177,10 +180,35 @@ function addInit(cli: Argv, set: (flags: InitFlags) => void, common: (values: Va
           describe: 'The data directory (default /var/lib/uus)',
         })
         .option('listen', { type: 'string', requiresArg: true, describe: 'ADDRESS:PORT' })
-        .option('base-url', { type: 'string', requiresArg: true, describe: 'How clients reach this server' }),
+        .option('base-url', { type: 'string', requiresArg: true, describe: 'How clients reach this server' })
+        .option('slave-of', { type: 'string', requiresArg: true, describe: 'Make a slave of this master' })
+        .option('token', { type: 'string', requiresArg: true, describe: "The slave's token" })
+        .option('key', {
+          type: 'string',
+          array: true,
+          requiresArg: true,
+          describe: "Fingerprints of the channels' keys, for which the master is believed at first",
+        })
+        .option('allow-http', {
+          type: 'boolean',
+          default: false,
+          describe: 'The token may go over plain http, where everybody on the way can read it',
+        })
+        .implies('token', 'slave-of')
+        .implies('key', 'slave-of')
+        .conflicts('from-apt', 'slave-of'),
     (values: Values) =>
       set({
         ...common(values),
+        slave:
+          values.slaveOf === undefined
+            ? null
+            : {
+                url: String(values.slaveOf),
+                token: text(values.token),
+                keys: list(values.key),
+                allowsHttp: values.allowHttp === true,
+              },
         aptFolder: values.fromApt === undefined ? null : (values.fromApt as string) || '/etc/apt',
         data: values.data as string | undefined,
         listen: values.listen as string | undefined,

@@ -1,7 +1,9 @@
 // The commands that stand in a group (`uus channel list`): flags, help and examples, what is asked, how the answer looks.
+import { resolve } from 'node:path'
 import { type CommandGroup, items, list, text, withReason, withRelease } from './command.ts'
 import * as render from './render.ts'
 import * as decisions from './render-decisions.ts'
+import * as tiers from './render-tiers.ts'
 import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
 import { userGroup } from './user-commands.ts'
@@ -83,7 +85,7 @@ export const groups: Record<string, CommandGroup> = {
     ],
   },
   snapshot: {
-    describe: 'Snapshots: list, show, diff, keep, unkeep, rollback',
+    describe: 'Snapshots: list, show, diff, keep, unkeep, export, import, rollback',
     commands: [
       {
         command: 'list [channel]',
@@ -122,6 +124,40 @@ export const groups: Record<string, CommandGroup> = {
         options: withReason,
         input: (values) => ({ channel: values.channel, id: values.id, reason: text(values.reason) }),
         render: render.renderKeep as Render,
+      },
+      {
+        command: 'export <file>',
+        describe: 'Write what a channel shows into one file, for slaves that no network reaches',
+        verb: 'snapshot export',
+        examples: [
+          ['uus snapshot export /media/approved.tar', 'everything, with the package files'],
+          ['uus snapshot export --since 20261123T170547Z /media/week.tar', 'what is new since then'],
+        ],
+        options: (command) =>
+          command
+            .option('channel', { type: 'string', requiresArg: true, default: 'approved', describe: 'Which' })
+            .option('since', { type: 'string', requiresArg: true, describe: 'The slave has this snapshot' })
+            .option('packages', {
+              choices: ['all', 'none'] as const,
+              default: 'all',
+              describe: 'Package files',
+            })
+            .option('dry-run', { type: 'boolean', default: false, describe: 'Only tell how large it gets' }),
+        input: (values) => ({
+          file: resolve(String(values.file)),
+          channel: values.channel,
+          since: text(values.since),
+          packages: values.packages,
+          dryRun: values.dryRun,
+        }),
+        render: tiers.renderExport as Render,
+      },
+      {
+        command: 'import <file>',
+        describe: 'On a slave: verify such a file and serve what it says',
+        verb: 'snapshot import',
+        input: (values) => ({ file: resolve(String(values.file)) }),
+        render: tiers.renderImport as Render,
       },
       {
         command: 'rollback <channel> <id>',
@@ -212,4 +248,44 @@ export const groups: Record<string, CommandGroup> = {
     ],
   },
   user: userGroup,
+  slave: {
+    describe: 'Servers that follow this one: add, list, revoke',
+    commands: [
+      {
+        command: 'add <name>',
+        describe: 'Give a slave its token; the last line is the command to run on its host',
+        verb: 'slave add',
+        examples: [['uus slave add oslo --channels approved', '']],
+        options: (command) =>
+          withReason(command).option('channels', {
+            type: 'string',
+            array: true,
+            requiresArg: true,
+            describe: 'What it may have (default: all channels)',
+          }),
+        input: (values) => ({
+          name: values.name,
+          channels: list(values.channels).flatMap((one) => one.split(',')),
+          reason: text(values.reason),
+        }),
+        render: tiers.renderSlaveAdd as Render,
+      },
+      {
+        command: 'list',
+        describe: 'How the slaves are, and what they served',
+        verb: 'slave list',
+        input: () => ({}),
+        render: items(tiers.renderSlaves as never),
+      },
+      {
+        command: 'revoke <name>',
+        aliases: ['remove'],
+        describe: "From now on the slave's token is good for nothing",
+        verb: 'slave revoke',
+        options: withReason,
+        input: (values) => ({ name: values.name, reason: text(values.reason) }),
+        render: tiers.renderSlaveRevoke as Render,
+      },
+    ],
+  },
 }

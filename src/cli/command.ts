@@ -8,6 +8,7 @@ export type Values = Record<string, unknown>
 /** A command that is one action call. */
 export interface ActionCommand {
   readonly command: string
+  readonly aliases?: readonly string[]
   readonly describe: string
   readonly verb: string
   readonly examples?: readonly [example: string, what: string][]

@@ -3,6 +3,8 @@ import { resolve } from 'node:path'
 import { type ActionCommand, list, text, withReason, withRelease, withTo } from './command.ts'
 import * as render from './render.ts'
 import * as decisions from './render-decisions.ts'
+import { renderStatus } from './render-status.ts'
+import * as tiers from './render-tiers.ts'
 import * as upkeep from './render-upkeep.ts'
 import type { Render } from './run.ts'
 
@@ -54,7 +56,7 @@ export const topCommands: readonly ActionCommand[] = [
     describe: 'One screen: channels, archives, disk, alarms',
     verb: 'status',
     input: () => ({}),
-    render: render.renderStatus as Render,
+    render: renderStatus as Render,
   },
   {
     command: 'pending [channel]',
@@ -208,6 +210,13 @@ export const topCommands: readonly ActionCommand[] = [
       reason: values.reason,
     }),
     render: render.renderRemove as Render,
+  },
+  {
+    command: 'sync',
+    describe: 'On a slave: take over what the master has, once (the server does it all the time)',
+    verb: 'sync',
+    input: () => ({}),
+    render: tiers.renderSync as Render,
   },
   {
     command: 'gc',

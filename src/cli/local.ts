@@ -3,8 +3,9 @@
 import { Output } from './output.ts'
 import { type CommonFlags, printError, type Terminal } from './run.ts'
 
-/** As the doctor finds it; see doctor.ts. */
+/** What the doctor finds. */
 export interface Diagnosis {
+  /** A problem keeps something from working; a warning may. */
   readonly level: 'fine' | 'warning' | 'problem'
   readonly what: string
   readonly hint: string | null
@@ -41,13 +42,15 @@ function printDiagnoses(items: readonly Diagnosis[], out: Output): void {
   }
 }
 
-/** What came back; see restore.ts. */
+/** What came back of a backup. */
 export interface Restored {
   readonly dataFolder: string
+  /** ISO 8601. */
   readonly madeAt: string
   readonly isNewConfig: boolean
   readonly keys: number
   readonly packages: number
+  /** Keyrings that the configuration names and that are not here. */
   readonly missing: readonly string[]
 }
 

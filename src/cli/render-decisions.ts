@@ -1,7 +1,8 @@
 // How promotions and decisions, and what waits for them, look to a person.
+import type { ChangelogFacts } from '../actions/changelog.ts'
 import type { CheckResult } from '../actions/channel-check.ts'
 import type { DecideResult } from '../actions/decide.ts'
-import type { PendingEntry, PendingResult } from '../actions/pending.ts'
+import type { ExplainResult, PendingEntry, PendingResult } from '../actions/pending.ts'
 import type { PromoteResult } from '../actions/promote.ts'
 import type { RulesResult } from '../actions/rules.ts'
 import type { Output } from './output.ts'
@@ -32,12 +33,14 @@ export function renderPending(result: PendingResult, out: Output): void {
 
 function describeState(item: PendingEntry, out: Output): string {
   if (item.state === 'ready') return out.style('green', 'ready')
-  const why = item.verdicts.find((verdict) => verdict.state !== 'pass')
+  // The verdict that the state comes from, rather than one that a person or time will see to.
+  const found = item.verdicts.filter((verdict) => verdict.state !== 'pass')
+  const why = found.find((verdict) => verdict.state === item.state) ?? found[0]
   const until = item.eligibleAt === null ? '' : ` until ${out.time(item.eligibleAt)}`
   return `${out.style('yellow', item.state)} ${out.dim(`${why?.gate ?? ''}${until}`)}`
 }
 
-export function renderExplain(result: PendingResult, out: Output): void {
+export function renderExplain(result: ExplainResult, out: Output): void {
   if (result.items.length === 0)
     out.line(`Nothing of that waits between ${result.from} and ${result.channel}.`)
   for (const item of result.items) {
@@ -49,8 +52,24 @@ export function renderExplain(result: PendingResult, out: Output): void {
       out.line(`  ${out.style(color, verdict.state.padEnd(11))} ${verdict.gate}: ${verdict.sentence}`)
     }
     if (item.eligibleAt !== null) out.line(`  May enter from ${out.time(item.eligibleAt)} on.`)
+    renderChangelog(item.changelog, out)
     for (const name of item.packages) out.line(out.dim(`  ${name}`))
   }
+}
+
+/** Claims of whoever made the package, and said to be such. */
+function renderChangelog(changelog: ChangelogFacts | null, out: Output): void {
+  if (changelog === null) return
+  const { entries, claimedCves, isComplete, problem } = changelog
+  if (problem !== null) out.line(out.dim(`  No changelog: ${problem}`))
+  if (claimedCves.length > 0) out.line(`  Its changelog claims to mend ${claimedCves.join(', ')}.`)
+  for (const { version, urgency, author, date, text } of entries) {
+    out.line(
+      `  claimed in ${out.bold(version)} (urgency ${urgency || 'none'}), ${author}, ${date ?? 'no date'}:`,
+    )
+    for (const line of text.split('\n')) out.line(`    ${line}`)
+  }
+  if (problem === null && !isComplete) out.line(out.dim('  Older entries are left out.'))
 }
 
 export function renderPromote(result: PromoteResult, out: Output): void {

@@ -17,12 +17,15 @@ import type {
   SnapshotDiffResult,
   SnapshotEntry,
 } from '../actions/snapshots.ts'
-import type { AlarmEntry, StatusResult } from '../actions/status.ts'
 import type { UpdateResult } from '../actions/update.ts'
-import { formatSize } from '../lib/units.ts'
 import type { Output } from './output.ts'
+import { renderChannelSyncs } from './render-tiers.ts'
 
 export function renderUpdate(result: UpdateResult, out: Output): void {
+  if (result.channels !== undefined) {
+    renderChannelSyncs(result.channels, out)
+    return
+  }
   out.table(
     ['suite', 'result', 'in', 'out'],
     result.items.map((item) => [
@@ -32,51 +35,6 @@ export function renderUpdate(result: UpdateResult, out: Output): void {
       item.outcome === 'adopted' ? String(item.left) : '',
     ]),
   )
-}
-
-export function renderStatus(result: StatusResult, out: Output): void {
-  renderChannels(result.channels, out)
-  out.line()
-  renderArchives(result.archives, out)
-  out.line()
-  out.line(`${result.dataFolder}: ${formatSize(result.diskFreeBytes)} free`)
-  if (result.cache !== null) renderCache(result.cache, out)
-  out.line()
-  renderAlarms(result.alarms, out)
-}
-
-function renderCache(cache: NonNullable<StatusResult['cache']>, out: Output): void {
-  const { usedBytes, maxBytes, files, evictedBytes } = cache
-  const size = usedBytes === null ? 'being looked through' : `${formatSize(usedBytes)}, ${files} files`
-  const limit = maxBytes === null ? '' : ` of ${formatSize(maxBytes)}`
-  const evicted = evictedBytes === 0 ? '' : `, ${formatSize(evictedBytes)} made room`
-  out.line(`Package cache: ${size}${limit}${evicted}`)
-  if (cache.restingHosts.length > 0) out.line(`Left alone for now: ${cache.restingHosts.join(', ')}`)
-  const sum = (archive: string, pick: (one: (typeof cache.channels)[number]) => number) =>
-    cache.channels.filter((one) => one.archive === archive).reduce((total, one) => total + pick(one), 0)
-  out.table(
-    ['archive', 'hits', 'misses', 'fetched', 'sent', 'saved', 'in flight'],
-    cache.archives.map(({ archive, fetchedBytes, savedBytes, inFlight }) => [
-      archive,
-      String(sum(archive, (one) => one.hits + one.joined)),
-      String(sum(archive, (one) => one.misses)),
-      formatSize(fetchedBytes),
-      formatSize(sum(archive, (one) => one.packageBytes + one.indexBytes)),
-      formatSize(savedBytes),
-      String(inFlight),
-    ]),
-  )
-}
-
-function renderAlarms(alarms: readonly AlarmEntry[], out: Output): void {
-  if (alarms.length === 0) {
-    out.line(out.style('green', 'No alarm.'))
-    return
-  }
-  for (const alarm of alarms) {
-    out.line(`${out.style('red', 'Alarm')} since ${out.time(alarm.since)}: ${alarm.message}`)
-    if (alarm.hint !== null && alarm.hint !== '') out.line(`  → ${alarm.hint}`)
-  }
 }
 
 export function renderChannels(channels: readonly ChannelEntry[], out: Output): void {

@@ -1,6 +1,8 @@
 // Running one action for a person: calling it, printing its result or its error, and the exit code.
 import { userInfo } from 'node:os'
 import type { Actor, Outcome, Status } from '../actions/action.ts'
+import type { SentFile } from '../actions/socket.ts'
+import type { StagedFile } from '../actions/upload-area.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
@@ -19,6 +21,8 @@ export type CallAction = (
 /** The same for several calls in a row, which are not to find another owner of the data directory in between. */
 export interface ActionSession extends AsyncDisposable {
   call(verb: string, input: unknown, actor: Actor, emit: Emit): Promise<Outcome>
+  /** Hands files over, which stay until the session ends; in their order. */
+  stage(files: readonly SentFile[], actor: Actor): Promise<readonly StagedFile[]>
 }
 
 /** `what` names who holds the data directory, where no server runs. */
@@ -38,6 +42,10 @@ export interface CommonFlags {
 }
 
 const exitCodes: Record<Status, number> = { done: 0, failed: 1, refused: 3, nothing: 4 }
+
+export function exitCodeOf(status: Status): number {
+  return exitCodes[status]
+}
 
 export type Render = (result: never, out: Output, config: Config) => void
 

@@ -5,7 +5,7 @@ import type { Enrolment } from '../actions/client-files.ts'
 import { type InitOrder, initConfig } from '../actions/init.ts'
 import { auditName } from '../actions/keys.ts'
 import { type Config, parseConfig, reachableUrl, readConfig, withBaseUrl } from '../config/config.ts'
-import { parseListen } from '../config/shape.ts'
+import { parseListen } from '../config/scalars.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Event } from '../lib/events.ts'
 import { createLog, type Log, type LogFormat } from '../lib/log.ts'
@@ -23,6 +23,7 @@ export interface ServeFlags extends CommonFlags {
 /** A server that is up; see app.ts. */
 export interface ServerHandle extends AsyncDisposable {
   readonly port: number
+  readonly proxyPort: number | null
   readonly settled: Promise<unknown>
   readonly config: Config
   enrolments(): Enrolment[]
@@ -54,6 +55,8 @@ export async function runServe(terminal: Terminal, flags: ServeFlags, start: Sta
     using _hangUp = hasFiles ? onHangUp(() => server.reopenFiles()) : null
     for (const door of server.otherDoors) log('info', door)
     log('info', `Serving on ${config.listen.host}:${server.port}`)
+    if (config.proxy !== null && server.proxyPort !== null)
+      log('info', `Forward proxy on ${config.proxy.listen.host}:${server.proxyPort}`)
     void server.settled.then(() => {
       printer.end()
       if (flags.log === 'text') printClients(terminal, server)
@@ -115,6 +118,7 @@ export interface InitFlags extends CommonFlags {
   readonly data: string | undefined
   readonly listen: string | undefined
   readonly baseUrl: string | undefined
+  readonly slave: InitOrder['slave']
 }
 
 /** Opens and closes the writing half: the catalogue and the keys are made by that. */
@@ -133,6 +137,7 @@ export async function runInit(
       data: flags.data ?? null,
       listen: flags.listen ?? null,
       baseUrl: flags.baseUrl ?? null,
+      slave: flags.slave,
       examplePath: join(import.meta.dirname, '..', '..', 'config.example.yaml'),
     }
     const result = await initConfig(order, write)
@@ -148,6 +153,8 @@ export async function runInit(
     for (const note of result.notes) out.line(note)
     out.line(`Configuration: ${flags.configPath}${result.isNewConfig ? ' (new: have a look at it)' : ''}`)
     out.line(`Data: ${result.config.dataFolder}`)
+    if (result.config.master !== null)
+      out.line(`Follows ${result.config.master.url}: start it with "uus serve"`)
     for (const { channel, fingerprint } of keys) {
       const what = channel === auditName ? 'The audit log' : `Channel ${channel}`
       out.line(`${what} is signed by ${fingerprint}`)

@@ -47,11 +47,15 @@ test('the example is a good configuration', () => {
 
 test('what is commented out in the example is good as well', () => {
   const uncommented = example.replace(
-    /^(\s*)# (- name: vendor|- \{uri| {2,}[a-z.-]+: | {2,}- \{|upstream-proxy|ca:|client-|max-size|bandwidth|hosts|access-log)/gm,
+    /^(\s*)# (- name: vendor|- name: local|uploads:|- \{uri| {2,}[a-z.-]+: | {2,}- \{|upstream-proxy|ca:|client-|max-size|bandwidth|hosts|access-log|sync: |slaves: |tls: )/gm,
     '$1$2',
   )
   const config = parseConfig(uncommented.replace('    - {uri', '    # - {uri'), '/etc/uus/config.yaml')
-  assert.equal(config.archives.length, 2)
+  assert.equal(config.archives.length, 3)
+  assert.deepEqual(config.archives[2]?.local, { origin: 'Example Ltd' })
+  assert.equal(config.archives[2]?.releaseOf('noble'), 'noble')
+  assert.deepEqual(config.archives[2]?.keyringFiles, ['/etc/uus/keys/uploaders.gpg'])
+  assert.deepEqual(config.uploads, { maxBytes: 4 * 2 ** 30, waitSeconds: 6 * 3600 })
   assert.equal(config.upstreamProxy, 'http://proxy.example.com:3128')
   assert.equal(config.archives[1]?.checksValidUntil, false)
   assert.equal(config.archives[1]?.releaseOf('stable'), 'noble')
@@ -65,6 +69,12 @@ test('what is commented out in the example is good as well', () => {
     otherwise: 1 << 20,
   })
   assert.equal(config.accessLog, '/var/log/uus/access.log')
+  assert.equal(config.sync.url, 'https://updates.example.com:8443')
+  assert.deepEqual(config.slaves[0]?.countries, ['no'])
+  assert.equal(config.tls?.listen?.port, 8443)
+  const master = /^# (master: .*)$/m.exec(example)![1]
+  const slave = parseConfig(`data: data\nrole: slave\n${master}\n`, '/etc/uus/config.yaml')
+  assert.deepEqual([slave.role, slave.archives, slave.master?.prefetch], ['slave', [], 'none'])
 })
 
 test('defaults, and paths relative to the file', () => {
@@ -86,6 +96,7 @@ test('defaults, and paths relative to the file', () => {
     hostBandwidth: new Map(),
     minBytesPerSecond: 1024,
     deadlineSeconds: 21_600,
+    prefetch: { files: 2, window: { from: 0, to: 1440, days: [0, 1, 2, 3, 4, 5, 6] } },
   })
   assert.equal(config.accessLog, null)
 })
@@ -197,4 +208,32 @@ test('a file that is not there is named', async () => {
     message: 'Cannot read the configuration /nonexistent/config.yaml: there is no such file',
     hint: /uus init/,
   })
+})
+
+test('a local archive has no upstream, and what is wrong with it is said', () => {
+  const text = (archive: string) =>
+    `data: data\narchives:\n  - ${archive}\nchannels: {testing: {from: upstream}}\n`
+  const problems = (archive: string): string => {
+    try {
+      parseConfig(text(archive), '/etc/uus/config.yaml')
+      return ''
+    } catch (error) {
+      return (error as UusError).details.join('; ')
+    }
+  }
+  const good = '{name: local, local: true, suites: noble, architectures: amd64'
+  const { archives } = parseConfig(text(`${good}, release: {noble: n}}`), '/etc/uus/config.yaml')
+  const [local] = archives
+  assert.deepEqual(
+    [local?.local?.origin, local?.components, local?.releaseOf('noble')],
+    ['local', ['main'], 'n'],
+  )
+  assert.match(problems(`${good}, uris: [http://a]}`), /unknown setting "archives.0.uris"/)
+  assert.match(problems(`${good}, refresh: 1h}`), /unknown setting "archives.0.refresh"/)
+  assert.match(problems(`${good}, origin: Ubuntu}`), /must not be Ubuntu or Debian/)
+  assert.match(problems(`${good}, keyring: ${'A'.repeat(40)}}`), /keyring must name a keyring file/)
+  assert.match(
+    problems('{name: local, local: true, suites: ./, architectures: amd64}'),
+    /must not be a flat suite/,
+  )
 })

@@ -3,46 +3,14 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
-import { type IndexKind, isFlatSuite } from '../debian/index-kinds.ts'
 import { systemCode, UusError } from '../lib/errors.ts'
+import { type ArchiveConfig, asObject, buildArchive, checkArchive } from './archives.ts'
 import type { GatesConfig, RuleConfig } from './gates.ts'
-import { describe, lineOf, type Problem } from './problems.ts'
+import { buildLimits, buildProxy, type CacheConfig, type LimitsConfig, type ProxyConfig } from './limits.ts'
+import { type Complain, describe, lineOf, type Problem } from './problems.ts'
 import { configShape, type RawConfig } from './shape.ts'
 import { nearest } from './suggest.ts'
-
-export interface TlsFiles {
-  readonly ca: string | null
-  readonly clientCertificate: string | null
-  readonly clientKey: string | null
-}
-
-export interface ArchiveUri {
-  /** Ends without a slash. */
-  readonly uri: string
-  /** Null: all. */
-  readonly suites: readonly string[] | null
-  readonly architectures: readonly string[] | null
-}
-
-export interface ArchiveConfig {
-  readonly name: string
-  readonly uris: readonly ArchiveUri[]
-  readonly suites: readonly string[]
-  readonly components: readonly string[]
-  /** With the foreign ones. */
-  readonly architectures: readonly string[]
-  readonly foreignArchitectures: readonly string[]
-  readonly kinds: readonly IndexKind[]
-  readonly languages: readonly string[]
-  readonly keyringFiles: readonly string[]
-  readonly keyFingerprints: readonly string[]
-  /** The release of a suite, where the configuration tells. */
-  releaseOf(suite: string): string | null
-  readonly refreshSeconds: number
-  readonly checksValidUntil: boolean
-  readonly maxAgeSeconds: number
-  readonly tls: TlsFiles
-}
+import { buildTiers, checkRole, type TierConfig } from './tiers.ts'
 
 export interface ChannelConfig {
   readonly name: string
@@ -56,48 +24,21 @@ export interface ChannelConfig {
   readonly gates: GatesConfig
   readonly together: readonly (readonly string[])[]
   readonly rules: readonly RuleConfig[]
+  readonly prefetch: 'none' | 'used' | 'all'
+  /** Null: as its archives have it. */
+  readonly fetchTime: 'on-demand' | 'on-promote' | null
 }
 
-/** A rate that may depend on the time of day (minutes since midnight, UTC). Null: no limit. */
-export interface RatePlan {
-  readonly windows: readonly {
-    readonly from: number
-    readonly to: number
-    /** 0 is Sunday. */
-    readonly days: readonly number[]
-    readonly bytesPerSecond: number | null
-  }[]
-  readonly otherwise: number | null
+export interface UploadsConfig {
+  readonly maxBytes: number
+  readonly waitSeconds: number
 }
 
-export interface CacheConfig {
-  /** Null: as much as the disk has. */
-  readonly maxBytes: number | null
-  readonly minFreeBytes: number
-  readonly memoryBytes: number
-}
-
-export interface LimitsConfig {
-  readonly connections: number
-  readonly bandwidth: RatePlan
-  readonly hostBandwidth: ReadonlyMap<string, RatePlan>
-  readonly minBytesPerSecond: number
-  readonly deadlineSeconds: number
-}
-
-export interface ServerTls {
-  readonly cert: string
-  readonly key: string
-  /** Null: TLS on `listen` itself. */
-  readonly listen: { readonly host: string; readonly port: number } | null
-}
-
-export interface Config {
+export interface Config extends TierConfig {
   /** The file it was read from. */
   readonly path: string
   readonly dataFolder: string
   readonly listen: { readonly host: string; readonly port: number }
-  readonly tls: ServerTls | null
   /** Null: administrators come in where clients do. */
   readonly adminListen: { readonly host: string; readonly port: number } | null
   /** Connections of one address. */
@@ -107,8 +48,11 @@ export interface Config {
   /** Ends without a slash; null: clients are told that there are none. */
   readonly snapshotsUrl: string | null
   readonly upstreamProxy: string | null
+  /** Null: no forward proxy. */
+  readonly proxy: ProxyConfig | null
   readonly cache: CacheConfig
   readonly limits: LimitsConfig
+  readonly uploads: UploadsConfig
   readonly api: { readonly allowsHttp: boolean }
   /** A file's path, true for stdout; null: as the log's format has it. */
   readonly accessLog: string | boolean | null
@@ -123,8 +67,7 @@ export function reachableUrl({ baseUrl, listen, tls }: Config, port: number): st
   const { host } = listen
   const isAny = host === '0.0.0.0' || host === '::' || host === ''
   const name = isAny ? hostname() : host.includes(':') ? `[${host}]` : host
-  const scheme = tls !== null && tls.listen === null ? 'https' : 'http'
-  return `${scheme}://${name}:${port}`
+  return `${tls !== null && tls.listen === null ? 'https' : 'http'}://${name}:${port}`
 }
 
 /** With the address that the command line gives, if it gives one. */
@@ -174,11 +117,10 @@ export function parseConfig(text: string, path: string): Config {
   })
 }
 
-type Complain = (at: readonly PropertyKey[], why: string) => void
-
 /** The checks that need more than one setting. The shape may still be wrong: each looks only at what is there. */
 function crossCheck(raw: unknown, complain: Complain): void {
   const { archives, channels } = asObject(raw)
+  checkRole(asObject(raw), complain)
   const names: unknown[] = []
   for (const [index, archive] of (Array.isArray(archives) ? archives : []).entries()) {
     checkArchive(asObject(archive), ['archives', index], names, complain)
@@ -196,32 +138,6 @@ function crossCheck(raw: unknown, complain: Complain): void {
   }
 }
 
-function checkArchive(archive: Raw, at: readonly PropertyKey[], names: unknown[], complain: Complain): void {
-  if (names.includes(archive.name)) complain([...at, 'name'], `"${archive.name}" stands twice`)
-  names.push(archive.name)
-  const suites = [archive.suites].flat()
-  const flat = suites.filter((suite) => typeof suite === 'string' && isFlatSuite(suite))
-  if (flat.length > 0 && flat.length < suites.length)
-    complain([...at, 'suites'], 'mixes flat suites with others; give them an archive of their own')
-  else if (flat.length > 0 && archive.components !== undefined)
-    complain([...at, 'components'], 'does not go with a flat suite, which has no components')
-  else if (flat.length === 0 && archive.components === undefined)
-    complain([...at, 'components'], 'is missing')
-  for (const suite of Object.keys(asObject(archive.release))) {
-    if (!suites.includes(suite)) complain([...at, 'release', suite], "is not one of the archive's suites")
-  }
-  const signedBy = [archive['signed-by']].flat().filter((text) => typeof text === 'string')
-  if (signedBy.length > 0 && signedBy.every(isFingerprint)) {
-    complain([...at, 'signed-by'], 'must name a keyring file beside the fingerprints')
-  }
-}
-
-type Raw = Record<string, unknown>
-
-function asObject(value: unknown): Raw {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : {}
-}
-
 function endsAtUpstream(name: string, parents: ReadonlyMap<string, unknown>): boolean {
   let at: unknown = name
   for (let steps = 0; steps <= parents.size; steps++) {
@@ -229,10 +145,6 @@ function endsAtUpstream(name: string, parents: ReadonlyMap<string, unknown>): bo
     at = parents.get(at as string)
   }
   return false
-}
-
-function isFingerprint(text: string): boolean {
-  return /^(0x)?[0-9a-fA-F]{40}!?$/.test(text)
 }
 
 /** The checked configuration in its final form. */
@@ -243,91 +155,30 @@ function build(raw: RawConfig, path: string): Config {
     path,
     dataFolder: locate(raw.data),
     listen: raw.listen,
-    tls: raw.tls === undefined ? null : buildTls(raw.tls, locate),
     adminListen: raw['admin-listen'] ?? null,
     clients: raw.clients,
     baseUrl: raw['base-url']?.replace(/\/+$/, '') ?? null,
     snapshotsUrl: (raw['snapshots-url'] ?? raw['base-url'])?.replace(/\/+$/, '') ?? null,
     upstreamProxy: raw['upstream-proxy'] ?? null,
+    proxy: buildProxy(raw),
     cache: {
       maxBytes: raw.cache['max-size'] ?? null,
       minFreeBytes: raw.cache['min-free'],
       memoryBytes: raw.cache.memory,
     },
     limits: buildLimits(raw.limits),
+    uploads: { maxBytes: raw.uploads['max-size'], waitSeconds: raw.uploads.wait },
     api: { allowsHttp: raw.api['allow-http'] },
     accessLog:
       typeof raw['access-log'] === 'string' ? locate(raw['access-log']) : (raw['access-log'] ?? null),
-    archives: raw.archives.map((archive) => buildArchive(archive, raw, locate)),
-    channels: buildChannels(raw.channels),
+    archives: (raw.archives ?? []).map((archive) => buildArchive(archive, raw, locate)),
+    channels: buildChannels(raw.channels ?? {}),
+    ...buildTiers(raw, locate),
   }
-}
-
-function buildTls(
-  { cert, key, listen }: NonNullable<RawConfig['tls']>,
-  locate: (file: string) => string,
-): ServerTls {
-  return { cert: locate(cert), key: locate(key), listen: listen ?? null }
-}
-
-function buildLimits(raw: RawConfig['limits']): LimitsConfig {
-  return {
-    connections: raw.connections,
-    bandwidth: raw.bandwidth,
-    hostBandwidth: new Map(
-      Object.entries(raw.hosts).map(([name, host]) => [name.toLowerCase(), host.bandwidth]),
-    ),
-    minBytesPerSecond: raw['min-rate'],
-    deadlineSeconds: raw.deadline,
-  }
-}
-
-function buildArchive(
-  raw: RawConfig['archives'][number],
-  all: RawConfig,
-  locate: (file: string) => string,
-): ArchiveConfig {
-  const { release } = raw
-  const pick = (key: 'ca' | 'client-certificate' | 'client-key') => {
-    const file = raw[key] ?? all[key]
-    return file === undefined ? null : locate(file)
-  }
-  return {
-    name: raw.name,
-    uris: raw.uris.map((one) => ({
-      uri: one.uri.replace(/\/+$/, ''),
-      suites: one.suites ?? null,
-      architectures: one.architectures ?? null,
-    })),
-    suites: raw.suites,
-    components: raw.components ?? [],
-    architectures: [...new Set([...raw.architectures, ...raw['foreign-architectures']])],
-    foreignArchitectures: raw['foreign-architectures'],
-    kinds: raw.indexes.flatMap((name) => kindsOf[name]),
-    languages: raw.languages,
-    keyringFiles: raw['signed-by'].filter((text) => !isFingerprint(text)).map(locate),
-    keyFingerprints: raw['signed-by']
-      .filter(isFingerprint)
-      .map((text) => text.replace(/^0x/, '').toUpperCase()),
-    releaseOf: (suite) => (typeof release === 'object' ? (release[suite] ?? null) : (release ?? null)),
-    refreshSeconds: raw.refresh,
-    checksValidUntil: raw['check-valid-until'],
-    maxAgeSeconds: raw['max-age'],
-    tls: { ca: pick('ca'), clientCertificate: pick('client-certificate'), clientKey: pick('client-key') },
-  }
-}
-
-const kindsOf: Record<RawConfig['archives'][number]['indexes'][number], readonly IndexKind[]> = {
-  packages: ['packages'],
-  sources: ['sources'],
-  translations: ['translations'],
-  cnf: ['commands'],
-  dep11: ['components', 'icons'],
-  contents: ['contents'],
 }
 
 /** What a channel is fed from is kept as long as anything may have to wait in it, and a week more. */
-function soakOf(raw: RawConfig['channels'], name: string): number {
+function soakOf(raw: NonNullable<RawConfig['channels']>, name: string): number {
   const fed = Object.values(raw).filter((channel) => channel.from === name)
   const soaks = fed.flatMap(({ gates, rules }) => [
     ...gates.soak.map(({ seconds }) => seconds),
@@ -338,7 +189,7 @@ function soakOf(raw: RawConfig['channels'], name: string): number {
 }
 
 /** Parents before children. */
-function buildChannels(raw: RawConfig['channels']): ChannelConfig[] {
+function buildChannels(raw: NonNullable<RawConfig['channels']>): ChannelConfig[] {
   const ordered: ChannelConfig[] = []
   const visit = (parent: string) => {
     for (const [name, channel] of Object.entries(raw)) {
@@ -354,6 +205,8 @@ function buildChannels(raw: RawConfig['channels']): ChannelConfig[] {
         gates: channel.gates,
         together: channel.together,
         rules: channel.rules,
+        prefetch: channel.prefetch,
+        fetchTime: channel.fetch ?? null,
       })
       visit(name)
     }

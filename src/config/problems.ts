@@ -9,6 +9,8 @@ export interface Problem {
   text: string
 }
 
+export type Complain = (at: readonly PropertyKey[], why: string) => void
+
 /** One zod issue as problems for a person; an unknown key comes with the nearest known one. */
 export function describe(issue: z.core.$ZodIssue, place: (at: readonly PropertyKey[]) => number): Problem[] {
   if (issue.code === 'unrecognized_keys') {

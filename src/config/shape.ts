@@ -1,9 +1,11 @@
 // The shape of config.yaml. Every field says here what it means; config.example.yaml shows them all in use.
 import { z } from 'zod'
+import { isFlatSuite } from '../debian/index-kinds.ts'
 import { isArchitecture, isDistributionPath, isSuiteName } from '../debian/names.ts'
-import { parseDuration, parseRate, parseSize } from '../lib/units.ts'
+import { parseNetwork } from '../lib/networks.ts'
+import { parseDuration, parseRate } from '../lib/units.ts'
 import { gates, rule } from './gates.ts'
-import { dayNames, duration, oneOrMore, parsedBy, timeOfDay } from './scalars.ts'
+import { dayNames, duration, httpUrl, listen, oneOrMore, parsedBy, size, timeOfDay } from './scalars.ts'
 
 const reservedNames: ReadonlySet<string> = new Set([
   'api',
@@ -35,8 +37,6 @@ const name = z.string().superRefine((text, context) => {
   } else if (isReservedName(text)) context.addIssue(`is reserved (${[...reservedNames].join(', ')})`)
 })
 
-const size = (example: string) => parsedBy(parseSize, `a size like ${example}`)
-
 /** Bytes a second; null for no limit. */
 const rate = z.string().transform((text, context) => {
   if (text === 'unlimited') return null
@@ -46,6 +46,11 @@ const rate = z.string().transform((text, context) => {
   return z.NEVER
 })
 
+const days = z
+  .array(z.enum(dayNames))
+  .nonempty()
+  .default([...dayNames])
+
 /** A rate for all times, or one that depends on the time of day (UTC). */
 const bandwidth = z.union([
   rate.transform((otherwise) => ({ windows: [], otherwise })),
@@ -54,10 +59,7 @@ const bandwidth = z.union([
       z.strictObject({
         from: timeOfDay.optional(),
         to: timeOfDay.optional(),
-        days: z
-          .array(z.enum(dayNames))
-          .nonempty()
-          .default([...dayNames]),
+        days,
         rate,
       }),
     )
@@ -94,6 +96,15 @@ const limits = z.strictObject({
   'min-rate': parsedBy(parseRate, 'a rate like 1KiB/s').default(1024),
   /** How long a package file may take in all. */
   deadline: duration('6h').default(6 * 3600),
+  /** Files that are fetched before a client asks: how many at a time, and when (UTC). Default: at any time. */
+  prefetch: z
+    .strictObject({
+      files: z.int().min(1).max(100).default(2),
+      from: timeOfDay.default(0),
+      to: timeOfDay.default(24 * 60),
+      days,
+    })
+    .prefault({}),
 })
 
 const suiteName = z
@@ -104,27 +115,18 @@ const architectureName = z
   .string()
   .refine((text) => isArchitecture(text), 'must be an architecture like amd64')
 
-const httpUrl = z.string().superRefine((text, context) => {
-  const url = URL.parse(text)
-  if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === '') {
-    context.addIssue('must be an http:// or https:// URL')
-  } else if (url.search !== '' || url.hash !== '') context.addIssue('must not have a query or fragment')
-})
+/** `192.0.2.0/24`, `2001:db8::/32`, or one address. */
+const network = z
+  .string()
+  .refine((text) => parseNetwork(text) !== null, 'must be a network like 192.168.0.0/16 or fd00::/8')
 
-/** `ADDRESS:PORT`; an IPv6 address in brackets. */
-const listen = z.string().transform((text, context) => {
-  const parsed = parseListen(text)
-  if (parsed !== null) return parsed
-  context.addIssue('must be ADDRESS:PORT, like 0.0.0.0:8080')
+const connectTarget = z.string().transform((text, context) => {
+  const match = /^((?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?$/.exec(text)
+  const port = Number(match?.[2] ?? 443)
+  if (match !== null && port > 0 && port <= 65_535) return { host: match[1]!.toLowerCase(), port }
+  context.addIssue('must be HOST:PORT or *.DOMAIN:PORT, like esm.ubuntu.com:443')
   return z.NEVER
 })
-
-/** Null if the text is no address with a port. */
-export function parseListen(text: string): { host: string; port: number } | null {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s]*)):(\d{1,5})$/.exec(text)
-  if (match === null || Number(match[3]) > 65_535) return null
-  return { host: match[1] ?? (match[2] || '0.0.0.0'), port: Number(match[3]) }
-}
 
 /** One address of an archive; some serve only some suites or architectures. */
 const uri = z.union([
@@ -149,7 +151,14 @@ const indexNames = ['packages', 'sources', 'translations', 'cnf', 'dep11', 'cont
 /** What clients ask for without being told to; `sources` and `contents` are large, and asked for by few. */
 export const defaultIndexes = ['packages', 'translations', 'cnf', 'dep11'] as const
 
+/** Services that keep what archives removed: one of the known ones, or a URL with @SNAPSHOTID@ where the time goes. */
+const snapshotUri = z.union([
+  z.enum(['ubuntu', 'debian', 'ppa']),
+  httpUrl.refine((text) => text.includes('@SNAPSHOTID@'), 'must have @SNAPSHOTID@ where the time goes'),
+])
+
 const upstreamArchive = z.strictObject({
+  local: z.literal(false).optional(),
   /** The archive's identity for ever, and a part of the clients' URLs. */
   name,
   /** Tried in this order. */
@@ -179,7 +188,65 @@ const upstreamArchive = z.strictObject({
   'check-valid-until': z.boolean().default(true),
   /** A moving suite whose newest Release is older than this is reported as stale. */
   'max-age': duration('7d').default(7 * 86_400),
+  /** Asked for what the archive has no more; none: []. Default: the one of a public archive whose address is used. */
+  'snapshot-uris': z
+    .union([snapshotUri, z.array(snapshotUri)])
+    .transform((value) => [value].flat())
+    .optional(),
+  /** Whether files are fetched when they are promoted. Default: those of small archives of third parties are. */
+  fetch: z.enum(['on-demand', 'on-promote']).optional(),
+  /** What the archive's servers are shown. Such an archive needs `access`, too. */
+  auth: z
+    .strictObject({
+      type: z.enum(['bearer', 'basic']),
+      /** For basic. */
+      user: z.string().min(1).default('bearer'),
+      /** Holds the token or password; read at each use. */
+      'token-file': z.string().min(1),
+    })
+    .optional(),
+  /** Who gets its files, on channels and through the forward proxy: networks, and who shows a token. Default: all. */
+  access: z
+    .strictObject({
+      networks: z.array(network).default([]),
+      /** A token on each line; clients show one as password (any user) or as bearer. */
+      'tokens-file': z.string().min(1).optional(),
+    })
+    .refine(
+      (all) => all.networks.length > 0 || all['tokens-file'] !== undefined,
+      'must name networks or a tokens-file',
+    )
+    .optional(),
   ...tls,
+})
+
+/** Holds what people upload; nobody is asked for it. */
+const localArchive = z.strictObject({
+  name,
+  local: z.literal(true),
+  suites: oneOrMore(suiteName.refine((text) => !isFlatSuite(text), 'must not be a flat suite')),
+  /** Packages of no stated component go into the first. */
+  components: oneOrMore(componentName).default(['main']),
+  architectures: oneOrMore(architectureName),
+  'foreign-architectures': z.array(architectureName).default([]),
+  /** What clients recognise it by (pins, unattended-upgrades); stays what it was when it was published first. */
+  origin: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9 ._+-]*$/, 'must be a name of letters, digits, blanks and . _ + -')
+    .refine((text) => !/^(ubuntu|debian)$/i.test(text.trim()), 'must not be Ubuntu or Debian: it is yours')
+    .optional(),
+  /** Keyring files, or fingerprints, of those who may upload signed .changes. Default: nobody. */
+  keyring: oneOrMore(z.string().min(1)).optional(),
+  /** Which release the suites belong to; by default told by their name. */
+  release: z.union([z.string().min(1), z.record(suiteName, z.string().min(1))]).optional(),
+})
+
+/** What waits for its .changes. */
+const uploads = z.strictObject({
+  /** What all files together may take that wait. */
+  'max-size': size('4GiB').default(4 * 2 ** 30),
+  /** How long a file waits. */
+  wait: duration('6h').default(6 * 3600),
 })
 
 const channel = z.strictObject({
@@ -213,6 +280,10 @@ const channel = z.strictObject({
   together: z.array(z.array(z.string().min(1)).min(1)).default([]),
   /** Of a gated channel: what becomes of waiting items by itself. The first that matches counts. */
   rules: z.array(rule).default([]),
+  /** What is fetched when it enters the channel: new versions of what its clients asked for before, or all. */
+  prefetch: z.enum(['none', 'used', 'all']).default('none'),
+  /** Overrides that of the archives, in a gated channel. */
+  fetch: z.enum(['on-demand', 'on-promote']).optional(),
 })
 
 /** A certificate of our own (PEM files, read anew when they change): clients are served over TLS. */
@@ -221,6 +292,49 @@ const serverTls = z.strictObject({
   key: z.string().min(1),
   /** A port of its own for TLS, beside `listen`. Default: TLS on `listen` itself. */
   listen: listen.optional(),
+})
+
+/** Of a slave: whom it follows. */
+const master = z.strictObject({
+  /** The master, or another slave. */
+  url: httpUrl,
+  /** The file with the token that "uus slave add" gave out. */
+  'token-file': z.string().min(1),
+  /** Fingerprints of the channels' keys, one for each channel: whom to believe at first. */
+  key: oneOrMore(
+    z
+      .string()
+      .regex(/^(0x)?[0-9a-fA-F]{40}$/, "must be a key's fingerprint, 40 hex digits")
+      .transform((text) => text.replace(/^0x/, '').toUpperCase()),
+  ),
+  /** Certificates (PEM) that the master may be signed by, beside the system's. */
+  ca: z.string().optional(),
+  /** The token may go over plain http, where everybody on the way can read it. */
+  'allow-http': z.boolean().default(false),
+  /** Package files that are fetched before anybody asks: none, all, or new versions of what was asked for. */
+  prefetch: z.enum(['none', 'used', 'all']).default('none'),
+})
+
+/** What slaves are given here. */
+const sync = z.strictObject({
+  /** How slaves reach this server, if that is not the base-url. */
+  url: httpUrl.optional(),
+  /** Tokens are taken over plain http too. */
+  'allow-http': z.boolean().default(false),
+})
+
+/** A slave as mirror lists name it. */
+const publicSlave = z.strictObject({
+  /** How clients reach it. */
+  url: httpUrl,
+  /** Clients from these networks are sent there first. */
+  networks: oneOrMore(
+    z.string().refine((text) => parseNetwork(text) !== null, 'must be a network like 10.1.0.0/16'),
+  ).default([]),
+  /** Clients that ask for one of these (`?country=no`) are sent there first. */
+  country: oneOrMore(
+    z.string().regex(/^[a-z]{2}$/, 'must be a country like no, in two small letters'),
+  ).default([]),
 })
 
 /** What one client may take. */
@@ -247,7 +361,21 @@ export const configShape = z.strictObject({
   'base-url': httpUrl.optional(),
   /** Where clients find snapshots by URL, if that is not the base-url. */
   'snapshots-url': httpUrl.optional(),
-  role: z.literal('master').default('master'),
+  /** An HTTP proxy for hosts whose sources name upstream; off unless set. By convention port 3142. */
+  'proxy-listen': listen.optional(),
+  /** Whether it also serves archives that a gated channel shows: what it serves is upstream's own, ungated. */
+  'proxy-gate': z.enum(['open', 'refuse']).default('open'),
+  /** Who may use it: networks. Default: everybody who reaches it. */
+  'proxy-networks': z.array(network).nonempty().optional(),
+  /** What it passes on unseen (CONNECT, for https): HOST:PORT or *.DOMAIN:PORT. */
+  'proxy-connect': z.array(connectTarget).default([]),
+  /** A master decides and signs; a slave serves what its master has. */
+  role: z.enum(['master', 'slave']).default('master'),
+  /** Of a slave only: whom it follows. */
+  master: master.optional(),
+  sync: sync.prefault({}),
+  /** The slaves of mirror lists, by the names that "uus slave add" gave them. */
+  slaves: z.record(name, publicSlave).default({}),
   /** A proxy for all requests to upstream. */
   'upstream-proxy': httpUrl.optional(),
   ...tls,
@@ -259,8 +387,18 @@ export const configShape = z.strictObject({
   api: api.prefault({}),
   /** One JSON line for each answer: to stdout (true), to a file, or not at all. Default: with `--log json`. */
   'access-log': z.union([z.boolean(), z.string().min(1)]).optional(),
-  archives: z.array(upstreamArchive).min(1, 'must name an archive'),
-  channels: z.record(name, channel).refine((all) => Object.keys(all).length > 0, 'must name a channel'),
+  /** What arrives over HTTP before the .changes that it belongs to. */
+  uploads: uploads.prefault({}),
+  /** Of a master only: a slave has the archives and channels of its master. */
+  archives: z
+    .array(z.discriminatedUnion('local', [upstreamArchive, localArchive]))
+    .min(1, 'must name an archive')
+    .optional(),
+  channels: z
+    .record(name, channel)
+    .refine((all) => Object.keys(all).length > 0, 'must name a channel')
+    .optional(),
 })
 
 export type RawConfig = z.output<typeof configShape>
+export type RawArchive = NonNullable<RawConfig['archives']>[number]

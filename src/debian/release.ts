@@ -194,3 +194,9 @@ export function renderRelease(
   ]
   return `${body.slice(0, list)}${dates.join('')}${body.slice(list)}`
 }
+
+/** The part of a Release of ours that does not change with time: what `renderRelease` was given. */
+export function releaseBodyOf(text: string): string {
+  const list = text.indexOf('SHA256:\n')
+  return `${text.slice(0, list).replace(/^(?:Date|Valid-Until|Snapshots): .*\n/gm, '')}${text.slice(list)}`
+}

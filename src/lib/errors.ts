@@ -48,9 +48,26 @@ const descriptors = {
   RELEASE_INFO_CHANGED: asks,
   RELEASE_INCOMPLETE: asks,
   INDEX_BOMB: failed,
+  // What people upload.
+  PACKAGE_REFUSED: { httpStatus: 400, exitCode: 1, isRetryable: false },
+  VERSION_TAKEN: { httpStatus: 409, exitCode: 1, isRetryable: false },
+  CHANGES_REFUSED: { httpStatus: 400, exitCode: 1, isRetryable: false },
+  CHANGES_REPLAYED: { httpStatus: 409, exitCode: 1, isRetryable: false },
+  UPLOADER_UNKNOWN: { httpStatus: 403, exitCode: 1, isRetryable: false },
+  UPLOAD_TOO_LARGE: { httpStatus: 413, exitCode: 1, isRetryable: false },
+  UPLOADS_FULL: { httpStatus: 507, exitCode: 1, isRetryable: true },
   // Channels.
   GATE_REFUSED: asks,
   GUARD_REFUSED: asks,
+  // Tiers.
+  /** What only a master does. */
+  ON_SLAVE: asks,
+  /** A slave does not believe what came on the way from its master. */
+  SYNC_REFUSED: failed,
+  /** Slaves follow one another in a circle. */
+  SYNC_LOOP: { httpStatus: 508, exitCode: 1, isRetryable: false },
+  TOKEN_REFUSED: { httpStatus: 401, exitCode: 1, isRetryable: false },
+  TLS_REQUIRED: { httpStatus: 403, exitCode: 1, isRetryable: false },
   // This host.
   DATA_UNUSABLE: failed,
   DATA_TOO_NEW: failed,

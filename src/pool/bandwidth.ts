@@ -1,12 +1,16 @@
 // How fast one upstream host is read: a rate that may depend on the time of day, kept over all its connections.
 
-/** A part of the day (UTC) with a rate of its own. `to` at or before `from` means the next day. */
-export interface RateWindow {
+/** A part of the day (UTC). `to` at or before `from` means the next day. */
+export interface TimeWindow {
   /** Minutes since midnight. */
   readonly from: number
   readonly to: number
   /** 0 is Sunday; the day on which the window begins. */
   readonly days: readonly number[]
+}
+
+/** One with a rate of its own. */
+export interface RateWindow extends TimeWindow {
   /** Null: no limit. */
   readonly bytesPerSecond: number | null
 }
@@ -22,14 +26,15 @@ export const unlimited: RatePlan = { windows: [], otherwise: null }
 
 /** The rate at a time (milliseconds); null means no limit. */
 export function rateAt(plan: RatePlan, now: number): number | null {
-  const date = new Date(now)
-  const minute = date.getUTCHours() * 60 + date.getUTCMinutes()
-  const day = date.getUTCDay()
-  const found = plan.windows.find((window) => isInside(window, day, minute))
+  const found = plan.windows.find((window) => isWithin(window, now))
   return found === undefined ? plan.otherwise : found.bytesPerSecond
 }
 
-function isInside({ from, to, days }: RateWindow, day: number, minute: number): boolean {
+/** Whether a time (milliseconds) is in the window. */
+export function isWithin({ from, to, days }: TimeWindow, now: number): boolean {
+  const date = new Date(now)
+  const minute = date.getUTCHours() * 60 + date.getUTCMinutes()
+  const day = date.getUTCDay()
   if (from < to) return days.includes(day) && minute >= from && minute < to
   const yesterday = (day + 6) % 7
   return (days.includes(day) && minute >= from) || (days.includes(yesterday) && minute < to)

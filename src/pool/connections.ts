@@ -12,6 +12,22 @@ export interface Transport {
   readonly ca: string | null
   readonly clientCertificate: string | null
   readonly clientKey: string | null
+  /** What its own host is shown with each request, and no other. */
+  readonly auth?: UpstreamAuth | null
+}
+
+/** Credentials for an archive. The token's file is read at each use: it may be renewed. */
+export interface UpstreamAuth {
+  readonly type: 'bearer' | 'basic'
+  /** For basic. */
+  readonly user: string
+  readonly tokenFile: string
+}
+
+/** The header's value; CONFIG_INVALID names a file that cannot be read. */
+export async function readAuthorization({ type, user, tokenFile }: UpstreamAuth): Promise<string> {
+  const token = (await readSetting(tokenFile)).toString().trim()
+  return type === 'bearer' ? `Bearer ${token}` : `Basic ${Buffer.from(`${user}:${token}`).toString('base64')}`
 }
 
 export interface Agents {
@@ -56,19 +72,19 @@ export class Connections implements Disposable {
 /** The TLS files of a transport, read anew: they are renewed under a running server. */
 export async function readTls({ ca, clientCertificate, clientKey }: Transport) {
   return {
-    ...(ca === null ? {} : { certificateAuthority: await readPem(ca) }),
-    ...(clientCertificate === null ? {} : { certificate: await readPem(clientCertificate) }),
-    ...(clientKey === null ? {} : { key: await readPem(clientKey) }),
+    ...(ca === null ? {} : { certificateAuthority: await readSetting(ca) }),
+    ...(clientCertificate === null ? {} : { certificate: await readSetting(clientCertificate) }),
+    ...(clientKey === null ? {} : { key: await readSetting(clientKey) }),
   }
 }
 
-async function readPem(path: string): Promise<Buffer> {
+async function readSetting(path: string): Promise<Buffer> {
   try {
     return await readFile(path)
   } catch (error) {
     throw new UusError('CONFIG_INVALID', `Cannot read ${path}: ${(error as Error).message}`, {
       cause: error,
-      hint: 'Mend "ca", "client-certificate" or "client-key" in the configuration',
+      hint: 'Mend "ca", "client-certificate", "client-key" or "token-file" in the configuration',
     })
   }
 }

@@ -6,7 +6,8 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { UpstreamError } from '../lib/errors.ts'
 import { bareHost, leadsInside, lookupOutside } from './addresses.ts'
 import { followed, judgeHead, redirectOf, refuseEncoding, validatorOf } from './answers.ts'
-import { Connections, readTls, type Transport } from './connections.ts'
+import { answerLimit, type RangedFile, rangeHeader, readRanges } from './byte-ranges.ts'
+import { Connections, readAuthorization, readTls, type Transport } from './connections.ts'
 import { defaultLimits, type Host, Hosts, type Limits } from './hosts.ts'
 import { Pace } from './pace.ts'
 import { Slabs } from './slabs.ts'
@@ -36,6 +37,22 @@ export type SmallAnswer =
 export interface FetchOptions {
   readonly transport: Transport
   readonly signal?: AbortSignal
+}
+
+/** A question to a server that knows us. */
+export interface Message extends FetchOptions {
+  readonly method?: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly limitBytes: number
+  /** How long it may think about its answer. */
+  readonly responseTimeoutMs: number
+}
+
+export interface Reply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly bytes: Buffer
 }
 
 /** The rest of a file whose size and digest are known. */
@@ -74,7 +91,9 @@ interface Exchange extends Disposable {
 type Answer = Omit<Exchange, 'url' | 'host'>
 
 interface Question extends FetchOptions {
-  readonly headers: Record<string, string>
+  readonly method?: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
   readonly responseTimeoutMs: number
   readonly deadlineMs?: number
 }
@@ -150,6 +169,36 @@ export class Fetcher implements Disposable {
       if (error instanceof UpstreamError && isHostsFault(error)) host.failed(error.retryAfterSeconds)
       throw error
     }
+  }
+
+  /**
+   * Asks a server that knows us, and whatever it says comes back, whole. Redirects are not followed: what stands in the
+   * question is meant for that server. Throws UpstreamError where there is no answer.
+   */
+  async converse(url: string, message: Message): Promise<Reply> {
+    const deadlineMs = message.responseTimeoutMs + smallDeadlineMs
+    using exchange = await this.#askOne(url, url, { ...message, deadlineMs }, false)
+    const bytes = await this.#readAll(exchange, message.limitBytes, message.signal)
+    return { status: exchange.head.statusCode, headers: headersOf(exchange.head), bytes }
+  }
+
+  /** Fetches some ranges of a file of a known size; UPSTREAM_WRONG_BYTES if the answer is of another. */
+  async fetchRanges(url: string, file: RangedFile, options: FetchOptions): Promise<Buffer> {
+    const headers = { range: rangeHeader(file.ranges) }
+    const responseTimeoutMs = this.#limits.silenceSeconds * 1000
+    using exchange = await this.#ask(url, { ...options, headers, responseTimeoutMs })
+    const { head } = exchange
+    if (head.statusCode !== 200 && head.statusCode !== 206) throw oddStatus(url, head, this.#clock.now())
+    const body = await this.#readAll(exchange, answerLimit(head.statusCode, file), options.signal)
+    return readRanges(url, { statusCode: head.statusCode, headers: headersOf(head) }, body, file)
+  }
+
+  async #readAll(exchange: Exchange, limitBytes: number, signal: AbortSignal | undefined): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    for await (const chunk of this.#read(exchange, limitBytes, signal)) chunks.push(chunk)
+    const bytes = Buffer.concat(chunks)
+    for (const chunk of chunks) this.recycle(chunk)
+    return bytes
   }
 
   /** Bytes of a body that nobody will read any more, for the next ones to come. Each byte once. */
@@ -240,7 +289,7 @@ export class Fetcher implements Disposable {
     // The short questions of updates do not wait behind long downloads.
     const slot = question.deadlineMs === undefined ? await host.slots.take(question.signal) : null
     try {
-      const answer = await this.#answer(at, question, isGuarded)
+      const answer = await this.#answer(at, await withAuth(at, url, question), isGuarded)
       const dispose = () => {
         answer[Symbol.dispose]()
         slot?.[Symbol.dispose]()
@@ -281,9 +330,11 @@ export class Fetcher implements Disposable {
   }
 
   async #askGot(url: string, question: Question, isGuarded: boolean): Promise<Answer> {
-    const { headers, responseTimeoutMs, deadlineMs, signal, transport } = question
+    const { method = 'GET', headers, body, responseTimeoutMs, deadlineMs, signal, transport } = question
     const request = got.stream(url, {
+      method,
       headers: this.#headers(headers),
+      ...(body === undefined ? {} : { body }),
       decompress: false,
       throwHttpErrors: false,
       retry: { limit: 0 },
@@ -316,9 +367,21 @@ export class Fetcher implements Disposable {
   }
 }
 
+function headersOf({ headers }: AnswerHead): Record<string, string | undefined> {
+  return headers as Record<string, string | undefined>
+}
+
 async function* bodyOf(request: Request): AsyncGenerator<Buffer> {
   yield* request as AsyncIterable<Buffer>
   await finished(request, { writable: false })
+}
+
+/** Credentials go to the address that was configured, never to where it sends us. */
+async function withAuth(at: string, url: string, question: Question): Promise<Question> {
+  const { auth } = question.transport
+  if (auth == null || new URL(at).origin !== new URL(url).origin) return question
+  const headers = { ...question.headers, authorization: await readAuthorization(auth) }
+  return { ...question, headers }
 }
 
 /** got makes such a header by itself. */

@@ -25,6 +25,8 @@ export interface Origin {
   readonly archive: string
   /** Tried in this order. */
   readonly urls: readonly string[]
+  /** Further addresses, which are asked for only when none of those has the file. */
+  lastResorts?(): Promise<readonly string[]>
   /** Fetches from one of them; see Fetcher.fetchPart. */
   fetch(url: string, part: Part, signal: AbortSignal): Promise<Body>
   /** Takes back memory of bodies; see Fetcher.recycle. */
@@ -76,6 +78,7 @@ export class Flight {
   /** The bytes of the present copy are not the file. */
   #isSpoilt = false
   #canResume = true
+  #askedLastResorts = false
   #readers = 0
   #isOver = false
   #failure: unknown = null
@@ -175,13 +178,23 @@ export class Flight {
     const step = this.#itinerary.step()
     switch (step.type) {
       case 'give-up':
-        throw step.error
+        if (!(await this.#addLastResorts())) throw step.error
+        return
       case 'wait':
         await this.#context.clock.sleep(step.ms, signal)
         return
       case 'ask':
         await this.#ask(step.url, signal)
     }
+  }
+
+  /** False if there are none, or if an address may still have the file at another time. */
+  async #addLastResorts(): Promise<boolean> {
+    if (!this.#itinerary.isExhausted || this.#askedLastResorts) return false
+    this.#askedLastResorts = true
+    const urls = (await this.#origin.lastResorts?.()) ?? []
+    this.#itinerary.add(urls)
+    return urls.length > 0
   }
 
   /** A new copy, beginning with what an earlier flight left. */
@@ -221,7 +234,7 @@ export class Flight {
     if (others.length === 0 && blamed !== earlier) this.#itinerary.failed(blamed, error, false)
     this.#isSpoilt = true
     this.#context.onWrongBytes(this.file)
-    if (this.#itinerary.isExhausted) throw error
+    if (this.#itinerary.isExhausted && !(await this.#addLastResorts())) throw error
     copy.fail(error)
     await this.#partial!.discard()
     await this.#open()

@@ -34,6 +34,14 @@ export class Itinerary {
     return this.#left.length === 0
   }
 
+  /** Further addresses, for when every one so far has no such file. */
+  add(urls: readonly string[]): void {
+    this.#left = [...this.#left, ...urls]
+    this.#next = 0
+    this.#round = 1
+    this.#restSeconds = Number.POSITIVE_INFINITY
+  }
+
   step(): Step {
     const url = this.#left[this.#next]
     if (url !== undefined) return { type: 'ask', url }

@@ -19,8 +19,10 @@ export interface RoomOptions {
   readonly maxBytes: number | null
   readonly minFreeBytes: number
   readonly clock: Clock
-  /** Must stay, whatever it costs. */
+  /** Must stay, whatever it costs; as of the last `learnProtected`. */
   protects(sha256: Sha256): boolean
+  /** Learns what must stay now. Nothing goes if that fails. */
+  learnProtected?(): Promise<unknown>
   /** Is being fetched. */
   isBusy(sha256: Sha256): boolean
   /** Told of what goes wrong in the background. */
@@ -193,6 +195,7 @@ export class Room implements AsyncDisposable {
   /** Looks through everything; the files that were not used for the longest time, longest first. */
   async #survey(): Promise<Candidate[]> {
     await this.writeDown()
+    await this.#options.learnProtected?.()
     this.#landedMeanwhile = 0
     let usedBytes = 0
     let protectedBytes = 0
@@ -221,12 +224,12 @@ export class Room implements AsyncDisposable {
 
   /** The bytes that were freed. */
   async #evict(candidates: readonly Candidate[], bytes: number): Promise<number> {
-    const { blobs, partials, isBusy } = this.#options
+    const { blobs, partials, isBusy, protects } = this.#options
     let freedBytes = 0
     for (const { sha256, sizeBytes, isPartial } of candidates) {
       if (freedBytes >= bytes || this.#isStopped) break
-      // It may have been asked for since.
-      if (isBusy(sha256) || this.#touched.has(sha256)) continue
+      // It may have been asked for since, or upstream may have dropped it.
+      if (isBusy(sha256) || this.#touched.has(sha256) || (!isPartial && protects(sha256))) continue
       await (isPartial ? partials : blobs).delete(sha256)
       freedBytes += sizeBytes
       this.#evictedFiles++

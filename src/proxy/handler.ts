@@ -1,6 +1,6 @@
 // HTTP for apt: URLs of channels, before anything else. What was asked for lately is answered from what was worked out
 // then; nothing here waits for the disk in the way, and nothing is written.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import type { AccessLog } from '../lib/access-log.ts'
 import type { BufferPool } from '../lib/buffers.ts'
@@ -13,10 +13,12 @@ import type { Outcome, PoolReader } from '../pool/pool.ts'
 import type { Published, SignedFile } from '../repo/published.ts'
 import type { Blobs, OpenBlob } from '../store/blobs.ts'
 import type { PoolFile } from '../store/pool-files.ts'
+import type { Access } from './access.ts'
 import { type Exchange, record } from './exchange.ts'
 import { Memory } from './memory.ts'
+import { memoryReader, Parts, severalRanges } from './parts.ts'
 import { type Prepared, prepare } from './prepared.ts'
-import { type Place, type Resolved, resolve } from './resolve.ts'
+import { type Found, type Place, type Resolved, resolve } from './resolve.ts'
 import { type Plan, planAnswer, respondText } from './respond.ts'
 import { type Section, sendBytes } from './send.ts'
 
@@ -36,7 +38,9 @@ export interface ProxyContext {
   /** The signed file as it is now, renewed if need be. */
   signedFile(file: SignedFile): Promise<{ readonly bytes: Buffer; readonly lastModified: number }>
   /** Told of package files that are sent from here. */
-  onUsed(sha256: Sha256): void
+  onUsed(place: Place, sha256: Sha256): void
+  /** Who may have the files of which archive; without it everybody all. */
+  readonly access?: Access | null
   /** Told of every answer, other pages included. */
   readonly accessLog?: Pick<AccessLog, 'write'> | null
   /** Told of failures that a client met. */
@@ -58,7 +62,8 @@ export function createHandler(context: ProxyContext, next: NextHandler) {
 
 const knownTargets = 8192
 
-class Handler {
+/** Answers with files, in all the forms of HTTP. */
+export class Handler {
   readonly #context: ProxyContext
   readonly #memory: Memory
   /** What targets led to, as long as the same state is published. */
@@ -78,7 +83,8 @@ class Handler {
       if (found.type === 'elsewhere') return false
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         say(exchange, 405, `${request.method} is not possible here`, ['Allow', 'GET, HEAD'])
-      } else if (found.type === 'prepared') this.#answer(exchange, found)
+      } else if ('place' in found && !this.#admits(exchange, found.place)) return true
+      else if (found.type === 'prepared') this.#answer(exchange, found)
       else if (found.type === 'signed') void this.#answerSigned(exchange, found)
       else if (found.type === 'absent') say(exchange, 404, found.why)
       else notYet(exchange, found.channel)
@@ -88,7 +94,27 @@ class Handler {
     return true
   }
 
-  #lookUp(target: string): Prepared | Exclude<Resolved, { type: 'file' | 'package' }> {
+  /** False if the client was turned away. */
+  #admits(exchange: Exchange, { archive }: Place): boolean {
+    const { access } = this.#context
+    if (access == null || access.admits(exchange.request, archive)) return true
+    say(exchange, 401, `Archive ${archive} is not for everybody: it takes a token, or another network`, [
+      'WWW-Authenticate',
+      'Basic realm="UUS"',
+    ])
+    return false
+  }
+
+  /** Answers with a file that was found elsewhere. */
+  answer(exchange: Exchange, found: Found): void {
+    this.#answer(exchange, prepare(found, this.#context.traffic))
+  }
+
+  fail(exchange: Exchange, error: unknown): void {
+    this.#fail(exchange, error)
+  }
+
+  #lookUp(target: string): Prepared | Exclude<Resolved, Found> {
     const published = this.#context.published()
     if (published !== this.#knownOf) {
       this.#known.clear()
@@ -97,7 +123,7 @@ class Handler {
     const known = this.#known.get(target)
     if (known !== undefined) return known
     const found = resolve(published, target)
-    if (found.type !== 'file' && found.type !== 'package') return found
+    if (found.type !== 'file' && found.type !== 'package' && found.type !== 'index') return found
     const prepared = prepare(found, this.#context.traffic)
     this.#known.set(target, prepared)
     return prepared
@@ -130,6 +156,13 @@ class Handler {
       response.writeHead(plan.status, plan.headers as string[]).end()
       return
     }
+    const parts = source.type === 'generated' && plan.status === 200 ? partsOf(request.headers, file) : null
+    if (source.type === 'generated' && parts !== null) {
+      this.#sendParts(exchange, file, source.sha256, parts).catch((error) =>
+        this.#fail(exchange, error, file),
+      )
+      return
+    }
     const bytes = source.type === 'bytes' ? source.bytes : this.#memory.get(source.sha256)
     if (bytes !== undefined) this.#sendMemory(exchange, file, plan, bytes)
     else this.#sendFile(exchange, file, plan).catch((error) => this.#fail(exchange, error, file))
@@ -156,16 +189,35 @@ class Handler {
     plan: BodyPlan,
   ): Promise<void> {
     if (this.#memory.takes('generated', file.sizeBytes)) {
-      const bytes = await this.#memory.load(sha256, async () => {
-        await using blob = await this.#openGenerated(file, sha256)
-        return await blob.read(0, file.sizeBytes)
-      })
-      this.#sendMemory(exchange, file, plan, bytes)
+      this.#sendMemory(exchange, file, plan, await this.#loadGenerated(file, sha256))
       return
     }
     const reader = new BlobReader(await this.#openGenerated(file, sha256), this.#context.buffers)
     file.traffic.indexes++
     await this.#stream(exchange, file, plan, reader)
+  }
+
+  #loadGenerated(file: Prepared, sha256: Sha256): Promise<Buffer> {
+    return this.#memory.load(sha256, async () => {
+      await using blob = await this.#openGenerated(file, sha256)
+      return await blob.read(0, file.sizeBytes)
+    })
+  }
+
+  async #sendParts(exchange: Exchange, file: Prepared, sha256: Sha256, parts: Parts): Promise<void> {
+    const reader = this.#memory.takes('generated', file.sizeBytes)
+      ? memoryReader(await this.#loadGenerated(file, sha256))
+      : new BlobReader(await this.#openGenerated(file, sha256), this.#context.buffers)
+    file.traffic.indexes++
+    const headers = [
+      ...file.common,
+      'Content-Type',
+      parts.contentType,
+      'Content-Length',
+      String(parts.sizeBytes),
+    ]
+    const plan = { status: 206, headers, start: 0, end: parts.sizeBytes } as const
+    await this.#stream(exchange, file, plan, parts.reader(reader))
   }
 
   async #openGenerated({ place }: Prepared, sha256: Sha256): Promise<OpenBlob> {
@@ -211,9 +263,9 @@ class Handler {
     }
   }
 
-  #count(exchange: Exchange, { traffic, source }: Prepared, outcome: Outcome): void {
+  #count(exchange: Exchange, { place, traffic, source }: Prepared, outcome: Outcome): void {
     exchange.cache = outcome
-    if (source.type === 'package') this.#context.onUsed(source.sha256)
+    if (source.type === 'package') this.#context.onUsed(place, source.sha256)
     if (outcome === 'hit') traffic.hits++
     else if (outcome === 'miss') traffic.misses++
     else traffic.joined++
@@ -249,7 +301,14 @@ class Handler {
 
 type BodyPlan = Extract<Plan, Section>
 
-function say(exchange: Exchange, status: number, text: string, headers?: readonly string[]): void {
+/** What is found by its hash may be had in several parts at once: by slaves, which lack only some of it. */
+function partsOf({ range }: IncomingHttpHeaders, { place, sizeBytes, contentType }: Prepared): Parts | null {
+  if (range === undefined || !place.path.includes('/by-hash/')) return null
+  const ranges = severalRanges(range, sizeBytes)
+  return ranges === null ? null : new Parts(ranges, contentType, sizeBytes)
+}
+
+export function say(exchange: Exchange, status: number, text: string, headers?: readonly string[]): void {
   exchange.sentBytes = respondText(exchange.request, exchange.response, status, text, headers)
 }
 

@@ -4,6 +4,7 @@ import { formatHttpDate } from '../debian/date.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import type { ChannelTraffic, Traffic } from '../lib/traffic.ts'
 import { immutableSince } from '../repo/published.ts'
+import type { PoolFile } from '../store/pool-files.ts'
 import type { Found, Place } from './resolve.ts'
 
 /** Where the bytes are. */
@@ -31,12 +32,13 @@ export interface Prepared {
   readonly traffic: ChannelTraffic
 }
 
-const forEver = 'public, max-age=31536000, immutable'
+// Without `public`: what took a token is nothing for caches that others share.
+const forEver = 'max-age=31536000, immutable'
 const askEachTime = 'no-cache'
 
 export function prepare(found: Found, traffic: Traffic): Prepared {
   const { place } = found
-  const shape = found.type === 'package' ? packageShape(found.file) : fileShape(found.file)
+  const shape = shapeOf(found)
   const lastModified = formatHttpDate(shape.modified)
   const { source, sizeBytes, etag } = shape
   const validators = ['Last-Modified', lastModified, 'Accept-Ranges', 'bytes']
@@ -66,7 +68,15 @@ interface Shape {
   readonly isImmutable: boolean
 }
 
-function packageShape({ sha256, sizeBytes }: Extract<Found, { type: 'package' }>['file']): Shape {
+function shapeOf(found: Found): Shape {
+  if (found.type === 'file') return fileShape(found.file)
+  const shape = packageShape(found.file)
+  if (found.type === 'package') return shape
+  const { lastModified: modified, isImmutable } = found.file
+  return { ...shape, modified, isImmutable }
+}
+
+function packageShape({ sha256, sizeBytes }: PoolFile): Shape {
   return {
     source: { type: 'package', sha256 },
     sizeBytes,

@@ -25,6 +25,12 @@ export type Found =
       readonly file: Exclude<PublishedFile, { type: 'signed' }>
     }
   | { readonly type: 'package'; readonly place: Place; readonly file: PoolFile }
+  /** An index of upstream's own, kept among the package files. */
+  | {
+      readonly type: 'index'
+      readonly place: Place
+      readonly file: PoolFile & { readonly lastModified: number; readonly isImmutable: boolean }
+    }
 
 export type Resolved =
   | Found

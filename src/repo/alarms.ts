@@ -6,6 +6,7 @@ import type { Suite } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
 import type { Placed } from '../store/views.ts'
+import { localFindings } from './local/findings.ts'
 import { isWithdrawn, suiteClassOf } from './pending.ts'
 import type { Repo } from './repo.ts'
 import { unseededIndexes } from './seed.ts'
@@ -24,27 +25,35 @@ const dayMs = 86_400_000
 /** Brings the alarm table up to date; the findings that are new. `troubles` null: nothing of the kind was tried. */
 export function refreshAlarms(
   repo: Repo,
-  maxAge: MaxAge,
+  /** Null: nothing is adopted here. */
+  maxAge: MaxAge | null,
   troubles: readonly UusError[] | null = null,
+  /** What others found. */
+  more: readonly Finding[] = [],
 ): Finding[] {
   const { store, clock } = repo
   const now = clock.now()
   const sources = sourcesToLookAt(store)
   const findings = [
-    ...suiteFindings(store, maxAge, now),
+    ...(maxAge === null ? [] : suiteFindings(store, maxAge, now)),
     ...seedFindings(repo),
     ...validityFindings(repo, now),
+    ...missingFindings(store),
     ...(troubles ?? []).map(troubleFinding),
     ...sourceFindings(store, sources.names),
     ...auditFindings(store, now),
+    ...localFindings(repo, sources.revision !== sources.lookedAt),
+    ...more,
   ]
-  const isOn = new Set(store.alarms.list().map((alarm) => alarm.key))
+  const known = new Map(store.alarms.list().map(({ key, message }) => [key, message]))
   const isFound = new Set(findings.map((finding) => finding.key))
-  const fresh = findings.filter((finding) => !isOn.has(finding.key))
-  const passed = [...isOn].filter(
+  const fresh = findings.filter(({ key }) => !known.has(key))
+  const reworded = findings.filter(({ key, message }) => known.has(key) && known.get(key) !== message)
+  const passed = [...known.keys()].filter(
     (key) => !isFound.has(key) && (troubles !== null || !key.startsWith(troubleKey)),
   )
-  if (fresh.length > 0 || passed.length > 0 || sources.revision !== sources.lookedAt) {
+  const isChanged = fresh.length > 0 || passed.length > 0 || reworded.length > 0
+  if (isChanged || sources.revision !== sources.lookedAt) {
     store.db.write((tx) => {
       for (const key of passed) store.alarms.clear(tx, key)
       for (const finding of findings) store.alarms.raise(tx, { ...finding, raisedAt: now })
@@ -77,7 +86,7 @@ const sourceKey = /^(?:withdrawn|republished):[^:]+:[^:]+:(.+)$/
 function suiteFindings(store: Store, maxAge: MaxAge, now: number): Finding[] {
   return store.archives
     .suites()
-    .filter((suite) => suite.isConfigured)
+    .filter((suite) => suite.isConfigured && !suite.isLocal)
     .flatMap((suite) => suiteFinding(suite, maxAge(suite), now) ?? [])
 }
 
@@ -130,7 +139,31 @@ function validityFindings({ store }: Repo, now: number): Finding[] {
       message: isOver
         ? `${name}: clients refuse it since ${formatIso(validUntil)}, when its signed files expired`
         : `${name}: its signed files are not renewed; clients will refuse it from ${formatIso(validUntil)} on`,
-      hint: 'Find what keeps it from being signed: uus doctor',
+      hint:
+        store.followed.find(channelId) === null
+          ? 'Find what keeps it from being signed: uus doctor'
+          : 'See what keeps this slave from its master, and whether that signs: uus status, on both',
+    }
+  })
+}
+
+/** Files of gated channels that upstream dropped before they were fetched. */
+function missingFindings(store: Store): Finding[] {
+  const missing = store.supplies.missing()
+  return [...Map.groupBy(missing, (file) => file.channel)].map(([channel, files]) => {
+    const names = [...new Set(files.map(({ source, version }) => `${source} ${version}`))]
+    const some = names.slice(0, 3).join(', ') + (names.length > 3 ? `, and ${names.length - 3} more` : '')
+    const lost = files.filter(({ isFinal }) => isFinal).length
+    const fate =
+      lost === 0
+        ? 'are not here yet'
+        : lost === files.length
+          ? 'are lost'
+          : `are not here, ${lost} of them lost`
+    return {
+      key: `files:${channel}`,
+      message: `${channel}: ${files.length} package file${files.length === 1 ? '' : 's'} that upstream does not offer any more ${files.length === 1 ? fate.replace('are', 'is') : fate}: ${some}`,
+      hint: '"uus status" lists them; promote newer versions, or name a snapshot service with "snapshot-uris"',
     }
   })
 }
@@ -144,6 +177,7 @@ function troubleFinding({ code, message, hint }: UusError): Finding {
 
 /** The audit log should be signed daily. */
 function auditFindings(store: Store, now: number): Finding[] {
+  if (store.checkpoints.keys().length === 0) return [] // a slave signs nothing
   const since = store.audit.timeAfter(store.checkpoints.newest()?.sequence ?? 0)
   if (since === null || now - since <= 2 * dayMs) return []
   return [

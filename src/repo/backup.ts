@@ -89,7 +89,7 @@ async function write(repo: Repo, order: BackupOrder, path: string, catalogue: st
     else await tar.addBytes(name, bytes)
   }
   let packages = 0
-  for (const sha256 of repo.store.poolFiles.localFiles()) {
+  for (const sha256 of repo.store.localPackages.files()) {
     const opened = await repo.packages.open(sha256)
     if (opened === null) {
       missing.push(`package file ${sha256}`)

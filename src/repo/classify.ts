@@ -5,6 +5,16 @@ import { isSamePlace, packageKey, type Stanza } from './entry.ts'
 export const pendingKinds = ['update', 'new', 'late-binaries', 'republished', 'downgrade', 'remove'] as const
 export type PendingKind = (typeof pendingKinds)[number]
 
+/** A version enters that was not there. */
+export function bringsVersion(kind: PendingKind): boolean {
+  return kind === 'update' || kind === 'new'
+}
+
+/** Something enters, and nothing is taken from clients but what it succeeds. */
+export function isEntry(kind: PendingKind): boolean {
+  return bringsVersion(kind) || kind === 'late-binaries'
+}
+
 /** One source version that could move, and what is between the two channels because of it. */
 export interface SourceChange<S extends Stanza> {
   readonly kind: PendingKind

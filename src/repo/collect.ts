@@ -6,7 +6,7 @@ import type { Actor } from '../store/audit.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Channel } from '../store/channels.ts'
 import { PackReader, PackWriter } from './publish/packs.ts'
-import { firstRetained } from './published.ts'
+import { retainedFrom, timesOf } from './published.ts'
 import type { Repo } from './repo.ts'
 
 export interface Collected {
@@ -38,6 +38,7 @@ export async function collect(repo: Repo, order: CollectOrder): Promise<Collecte
     store.garbage.deletePublications(tx)
     const deleted = store.garbage.deleteFiles(tx)
     store.garbage.deleteOldTexts(tx)
+    store.localPackages.forgetOrphans(tx, at - 24 * hourMs)
     if (due.length > 0) {
       store.audit.append(tx, {
         at,
@@ -63,10 +64,9 @@ export async function collect(repo: Repo, order: CollectOrder): Promise<Collecte
 
 function dueSnapshots({ store, clock, channels }: Repo, channel: Channel) {
   if (channel.parentId === null) return []
-  const keepSeconds = channels.find((one) => one.name === channel.name)?.keepSeconds ?? 7 * 24 * 3600
-  const all = store.channels.snapshots(channel.id)
-  const first = firstRetained(all, clock.now() - keepSeconds * 1000)
-  return all
+  const first = retainedFrom(store, channel, timesOf(store, channels, channel), clock.now())
+  return store.channels
+    .snapshots(channel.id)
     .filter(
       ({ revision, keptAt, collectedAt }) => revision < first && keptAt === null && collectedAt === null,
     )

@@ -146,7 +146,8 @@ export class Committer {
     })
     const { id, kind, entered, left } = snapshot
     emit({ type: 'snapshot', channel: channel.name, id, revision, kind, entered, left })
-    return { ...snapshot, revision, keptAt: null, collectedAt: null }
+    const made = { keptAt: null, collectedAt: null, previousId: null, receivedAt: null }
+    return { ...snapshot, revision, ...made }
   }
 
   /** After the last one, unless that was made by a wrong clock. */

@@ -3,6 +3,7 @@
 import { type IndexKind, indexPath, isStanzaKind } from '../debian/index-kinds.ts'
 import { renderIdentity } from '../debian/release.ts'
 import type { Json } from '../lib/canonical-json.ts'
+import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Actor } from '../store/audit.ts'
@@ -19,6 +20,8 @@ import { recordRules } from './rules.ts'
 /** What the catalogue needs to know of a configured archive. */
 export interface ArchiveOptions {
   readonly name: string
+  /** Null for an archive of somebody else. */
+  readonly local: { readonly origin: string } | null
   readonly suites: readonly string[]
   readonly components: readonly string[]
   readonly architectures: readonly string[]
@@ -33,9 +36,14 @@ export async function configure(
   archives: readonly ArchiveOptions[],
   actor: Actor,
 ): Promise<void> {
-  const isFirst = !repo.store.channels.hasSnapshots()
+  const isFirst = !hasAdopted(repo.store)
   configureArchives(repo, archives, isFirst, actor)
   await configureChannels(repo, isFirst, actor)
+}
+
+/** A local archive is published before anything is adopted. */
+function hasAdopted({ archives }: Store): boolean {
+  return archives.suites().some((suite) => !suite.isLocal && suite.adopted !== null)
 }
 
 function configureArchives(
@@ -60,7 +68,8 @@ function configureArchives(
     for (const archive of archives) {
       const known = store.archives.list().find((one) => one.name === archive.name)
       if (known?.isConfigured !== true) store.audit.append(tx, record('configure archive', archive.name))
-      const id = store.archives.configure(tx, archive.name, false)
+      if (known !== undefined && known.isLocal !== (archive.local !== null)) throw otherKind(archive)
+      const id = store.archives.configure(tx, archive.name, archive.local !== null)
       for (const suite of archive.suites) {
         const before = store.archives.findSuite(archive.name, suite)
         const release = archive.releaseOf(suite)
@@ -100,6 +109,14 @@ function configureArchives(
       store.archives.freezeIndex(tx, index.id, at)
       store.audit.append(tx, record('freeze index', nameOf(index)))
     }
+  })
+}
+
+/** Its name is its identity: clients pin to it, and know whose packages these are. */
+function otherKind({ name, local }: ArchiveOptions): UusError {
+  const [is, was] = local === null ? ["somebody else's", 'local'] : ['local', "somebody else's"]
+  return new UusError('CONFIG_INVALID', `Archive ${name} was ${was}, and cannot become ${is}`, {
+    hint: 'Give it another name',
   })
 }
 

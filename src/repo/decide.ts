@@ -23,7 +23,7 @@ export interface DecisionOrder {
 /** Records one decision about several subjects, in one transaction. */
 export function decide(repo: Repo, subjects: readonly Subject[], order: DecisionOrder): void {
   const { store } = repo
-  const at = repo.clock.now()
+  const at = Math.max(repo.clock.now(), seenAt(repo, order.channel))
   store.db.write((tx) => {
     for (const subject of subjects) {
       store.decisions.add(tx, {
@@ -54,6 +54,12 @@ export function decide(repo: Repo, subjects: readonly Subject[], order: Decision
       })
     }
   })
+}
+
+/** A snapshot can be a little ahead of the clock; a decision comes after what it saw. */
+function seenAt({ store }: Repo, channel: Channel): number {
+  const seen = [channel.id, ...(channel.parentId === null ? [] : [channel.parentId])]
+  return Math.max(...seen.map((id) => store.channels.head(id)?.at ?? 0))
 }
 
 /** Where a source is known, for decisions that bind a source whatever its version. */

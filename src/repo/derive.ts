@@ -131,23 +131,27 @@ export interface EntryChoice {
  */
 export function chooseEntries({ isTranslation, visible, current, past }: EntryChoice): Set<number> {
   const keyOf = (entry: Entry) => (isTranslation ? `${entry.name} ${entry.key}` : entry.name)
-  const currentByKey = Map.groupBy(current, keyOf)
-  const pastByKey = Map.groupBy(past, keyOf)
-  const chosen = new Set<number>()
-  const needed = isTranslation
-    ? visible.flatMap(({ name, descriptionMd5 }) =>
-        descriptionMd5 === null ? [] : `${name} ${descriptionMd5}`,
-      )
-    : ['', ...visible.map(({ name }) => name)]
-  for (const key of new Set(needed)) {
-    const entries = currentByKey.get(key) ?? lastOf(pastByKey.get(key) ?? [])
-    for (const { id } of entries) chosen.add(id)
+  const needed = new Set<string>(isTranslation ? [] : [''])
+  for (const { name, descriptionMd5 } of visible) {
+    if (!isTranslation) needed.add(name)
+    else if (descriptionMd5 !== null) needed.add(`${name} ${descriptionMd5}`)
   }
+  const chosen = new Set<number>()
+  const found = new Set<string>()
+  for (const entry of current) {
+    const key = keyOf(entry)
+    if (!needed.has(key)) continue
+    chosen.add(entry.id)
+    found.add(key)
+  }
+  const missed = past.filter((entry) => needed.has(keyOf(entry)) && !found.has(keyOf(entry)))
+  for (const entries of Map.groupBy(missed, keyOf).values())
+    for (const { id } of lastOf(entries)) chosen.add(id)
   return chosen
 }
 
 /** Those that were given up last. */
 function lastOf(entries: readonly PastEntry[]): readonly PastEntry[] {
-  const last = Math.max(0, ...entries.map((entry) => entry.until))
+  const last = Math.max(...entries.map((entry) => entry.until))
   return entries.filter((entry) => entry.until === last)
 }

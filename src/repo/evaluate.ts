@@ -3,6 +3,7 @@
 import { compareVersions } from '../debian/version.ts'
 import type { Emit } from '../lib/events.ts'
 import type { Actor } from '../store/audit.ts'
+import { bringsVersion } from './classify.ts'
 import { companionsOf } from './families.ts'
 import { obstacles } from './gates/gate.ts'
 import {
@@ -11,9 +12,10 @@ import {
   type PendingScope,
   pendingKey,
   pendingOf,
+  subjectKey,
   supersededOf,
 } from './pending.ts'
-import { plainly, planPromotion, planStanzas, promote, refusals } from './promote.ts'
+import { breaks, plainly, planPromotion, planStanzas, promote, refusals } from './promote.ts'
 import type { Repo } from './repo.ts'
 import { scopeTo } from './scope.ts'
 import { newestPerSuite } from './selectors.ts'
@@ -40,8 +42,7 @@ export function eligible(repo: Repo, scope: PendingScope): PendingItem[] {
   const wanted = [...present, ...older].filter(
     (item) => isWanted(item) && obstacles(item.verdicts).length === 0 && !isBack(repo, scope, item),
   )
-  const bySource = Map.groupBy(wanted, (item) => `${item.release} ${item.archiveId} ${item.source}`)
-  return [...bySource.values()].flatMap(newestPerSuite)
+  return [...Map.groupBy(wanted, subjectKey).values()].flatMap(newestPerSuite)
 }
 
 /** A person approved these very files, or a rule acts. What a rule only asks approvals for, the gates judge. */
@@ -58,10 +59,11 @@ function approvedSources({ store, target }: PendingScope): string[] {
   return [...new Set(store.decisions.approvals(target.id).map((one) => one.source))]
 }
 
-/** What the channel had already and has no more was taken out on purpose. */
+/** What the channel had already and has no more was taken out on purpose: only a person brings it back. */
 function isBack({ store }: Repo, { target }: PendingScope, item: PendingItem): boolean {
   return (
-    (item.kind === 'update' || item.kind === 'new') &&
+    item.approvers.length === 0 &&
+    bringsVersion(item.kind) &&
     store.history.lastRevisionOf(target.id, item.source, item.version) !== null
   )
 }
@@ -80,15 +82,24 @@ export function admissible(
   if (!breaks(repo, scope, whole)) return whole
   const admitted: PendingItem[] = []
   const left: (readonly PendingItem[])[] = []
-  for (const family of families) {
-    if (breaks(repo, scope, [...admitted, ...family])) left.push(family)
-    else admitted.push(...family)
+  // By halves: what breaks something is rare, and each look costs more the more is looked at.
+  const admit = (some: readonly (readonly PendingItem[])[]): void => {
+    if (!breaks(repo, scope, [...admitted, ...some.flat()])) admitted.push(...some.flat())
+    else if (some.length === 1) left.push(some[0]!)
+    else {
+      const half = Math.ceil(some.length / 2)
+      admit(some.slice(0, half))
+      admit(some.slice(half))
+    }
   }
+  admit(families)
   for (const family of left) {
     if (admitted.includes(family[0]!)) continue
     const others = left.filter((one) => one !== family && !admitted.includes(one[0]!))
     const needed = helpers(repo, scope, [...admitted, ...family], others)
-    if (needed !== null) admitted.push(...family, ...needed.flat())
+    if (needed === null) continue
+    const whole = [...admitted, ...family, ...needed.flat()]
+    if (!breaks(repo, scope, whole)) admitted.push(...family, ...needed.flat())
   }
   return admitted
 }
@@ -103,17 +114,6 @@ function unhindered(repo: Repo, scope: PendingScope, items: readonly PendingItem
     const family = whole.filter((one) => !taken.has(pendingKey(one)))
     for (const one of family) taken.add(pendingKey(one))
     return [family]
-  })
-}
-
-function breaks(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): boolean {
-  if (items.length === 0 || !scope.judging.gates.isInstallable) return false
-  return releasesOf(items).some((release) => {
-    const change = planStanzas(
-      scope,
-      items.filter((item) => item.release === release),
-    )
-    return repo.installability.judge(scope.target, scope.feeding, release, change).regressions.length > 0
   })
 }
 

@@ -1,7 +1,7 @@
 // What moves as one: groups of the configuration, the sources of one kernel, and the packages that go with its ABI.
+import { isEntry } from './classify.ts'
 import { matchesGlob } from './globs.ts'
-import type { PendingItem, PendingScope } from './pending.ts'
-import { pendingKey, pendingOf } from './pending.ts'
+import { type PendingItem, type PendingScope, pendingKey, pendingOf, subjectKey } from './pending.ts'
 import type { Repo } from './repo.ts'
 import { newestPerSuite } from './selectors.ts'
 
@@ -30,31 +30,30 @@ function kernelFamily(source: string): string | null {
 
 /** The waiting items that have to come along with some. */
 export function companionsOf(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): PendingItem[] {
-  const chosen = new Map(items.map((item) => [pendingKey(item), item]))
-  const isChosenSource = new Set(items.map(sourceKey))
-  const add = (found: readonly PendingItem[]) => {
-    for (const item of found) {
-      if (isChosenSource.has(sourceKey(item))) continue
-      chosen.set(pendingKey(item), item)
+  const isChosen = new Set(items.map(subjectKey))
+  const found = new Map<string, PendingItem>()
+  // What goes with a superseded version is what the feeding channel had beside it; and each release is by itself.
+  for (const group of Map.groupBy(items, (item) => `${item.release} ${item.revision}`).values()) {
+    const { revision } = group[0]!
+    const then = revision === null ? scope : { ...scope, revision }
+    for (const item of companionsAt(repo, then, group)) {
+      if (!isChosen.has(subjectKey(item))) found.set(pendingKey(item), item)
     }
   }
-  add(relatives(repo, scope, items))
+  return [...found.values()]
+}
+
+/** Of items of one release and one state of the feeding channel. */
+function companionsAt(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): PendingItem[] {
+  const isChosen = new Set(items.map(subjectKey))
+  const kin = relatives(repo, scope, items).filter((item) => !isChosen.has(subjectKey(item)))
   // The ABI shows in the names of packages that a relative brings.
-  add(abiCompanions(scope, [...chosen.values()]))
-  return [...chosen.values()].filter((item) => !isChosenSource.has(sourceKey(item)))
-}
-
-function sourceKey(item: PendingItem): string {
-  return `${item.release} ${item.archiveId} ${item.source}`
-}
-
-function isEntry(item: PendingItem): boolean {
-  return item.kind === 'update' || item.kind === 'new' || item.kind === 'late-binaries'
+  return [...kin, ...abiCompanions(scope, [...items, ...kin])]
 }
 
 function relatives(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): PendingItem[] {
   const groups = groupsOf(repo, scope)
-  const moving = items.filter(isEntry)
+  const moving = items.filter(({ kind }) => isEntry(kind))
   const families = new Set(moving.flatMap((item) => familiesOf(item.source, groups)))
   if (families.size === 0) return []
   const globs = [...groups.flat(), 'linux*']
@@ -63,8 +62,8 @@ function relatives(repo: Repo, scope: PendingScope, items: readonly PendingItem[
     familiesOf(source, groups).some((family) => families.has(family)),
   )
   const releases = new Set(moving.map((item) => item.release))
-  const waiting = pendingOf(scope, sources).filter((item) => isEntry(item) && releases.has(item.release))
-  return [...Map.groupBy(waiting, sourceKey).values()].flatMap(newestPerSuite)
+  const waiting = pendingOf(scope, sources).filter((item) => isEntry(item.kind) && releases.has(item.release))
+  return [...Map.groupBy(waiting, subjectKey).values()].flatMap(newestPerSuite)
 }
 
 export function groupsOf(
@@ -82,14 +81,14 @@ function abiCompanions(scope: PendingScope, items: readonly PendingItem[]): Pend
   const { views } = scope.store
   const abis = new Set(
     items
-      .filter((item) => kernelFamily(item.source) !== null && isEntry(item))
+      .filter((item) => kernelFamily(item.source) !== null && isEntry(item.kind))
       .flatMap((item) => item.arrived.flatMap(({ name }) => abi.exec(name)?.[0] ?? [])),
   )
   return [...abis].flatMap((text) => {
     const sources = views.sourcesOfBinariesLike(scope.feeding.id, `*-${text}*`)
     return pendingOf(scope, sources).filter(
       (item) =>
-        isEntry(item) &&
+        isEntry(item.kind) &&
         items.some((one) => one.release === item.release) &&
         item.arrived.some(
           ({ name }) =>

@@ -68,18 +68,30 @@ export class Installability {
   judge(target: Channel, feeding: Channel, release: string, change: StanzaChange): Judgement {
     const regressions: Uninstallable[] = []
     const tolerated: Uninstallable[] = []
+    for (const { set, after, broken, from } of this.#outcomes(target, feeding, release, change)) {
+      for (const one of broken)
+        (from.isBroken(one.id) ? tolerated : regressions).push(this.#describe(after, one, set))
+    }
+    return { regressions, tolerated }
+  }
+
+  /** Whether there would be regressions: the same, without saying why. */
+  breaks(target: Channel, feeding: Channel, release: string, change: StanzaChange): boolean {
+    return this.#outcomes(target, feeding, release, change).some(({ broken, from }) =>
+      broken.some((one) => !from.isBroken(one.id)),
+    )
+  }
+
+  /** Of each architecture on which something breaks. */
+  *#outcomes(target: Channel, feeding: Channel, release: string, change: StanzaChange) {
     for (const set of this.#architecturesOf(release)) {
       const concerned = this.#concerned(change, set)
       if (concerned === null) continue
       const before = this.#universe(target, release, set)
       const after = before.with(concerned)
       const broken = newlyBroken(before, after)
-      if (broken.length === 0) continue
-      const from = this.#universe(feeding, release, set)
-      for (const one of broken)
-        (from.isBroken(one.id) ? tolerated : regressions).push(this.#describe(after, one, set))
+      if (broken.length > 0) yield { set, after, broken, from: this.#universe(feeding, release, set) }
     }
-    return { regressions, tolerated }
   }
 
   /** Which of the candidates have to come along so that a change breaks nothing; null if none help. */
@@ -107,8 +119,7 @@ export class Installability {
       if (mending.type !== 'mended') return null
       needed = [...needed, ...mending.candidates.map(({ candidate }) => candidate)]
     }
-    const isMended = this.judge(target, feeding, release, all([change, ...needed])).regressions.length === 0
-    return isMended ? needed : null
+    return this.breaks(target, feeding, release, all([change, ...needed])) ? null : needed
   }
 
   /** All that cannot be installed from a channel. */

@@ -16,7 +16,10 @@ export function judgeAlone(repo: Repo, scope: PendingScope, item: PendingItem): 
   const { regressions, tolerated } = repo.installability.judge(target, feeding, item.release, change)
   const [first] = regressions
   if (first !== undefined) {
-    const more = regressions.length > 1 ? ` (and ${regressions.length - 1} more packages)` : ''
+    const more =
+      regressions.length > 1
+        ? ` (and ${regressions.length - 1} more package${regressions.length > 2 ? 's' : ''})`
+        : ''
     return { gate, state: 'blocked', sentence: `Breaks by itself: ${first.sentence}${more}` }
   }
   const [known] = tolerated

@@ -1,12 +1,14 @@
 // What waits between a channel and the one that feeds it: the facts from the store, classified.
 import { compareVersions, highestVersion } from '../debian/version.ts'
 import type { Suite } from '../store/archives.ts'
+import type { Blobs } from '../store/blobs.ts'
 import type { Channel } from '../store/channels.ts'
 import type { Decision, DecisionSubject } from '../store/decisions.ts'
 import type { Store } from '../store/store.ts'
+import type { NamedRecordFile } from '../store/supplies.ts'
 import { now, type Placed } from '../store/views.ts'
-import { classify, type PendingKind, type SourceChange } from './classify.ts'
-import { type AppliedRule, type Facts, judge, obstacles, type Verdict } from './gates/gate.ts'
+import { bringsVersion, classify, type PendingKind, type SourceChange } from './classify.ts'
+import { type AppliedRule, eligibleAt, type Facts, judge, obstacles, type Verdict } from './gates/gate.ts'
 import type { GateOptions, RuleOptions } from './options.ts'
 import { ruleFor } from './rules.ts'
 
@@ -30,7 +32,11 @@ export interface PendingItem extends SourceChange<Placed> {
   /** Who approved the very files that would enter, each person once. */
   readonly approvers: readonly string[]
   readonly rule: AppliedRule | null
+  /** Files of what arrived that upstream does not offer any more, and that are not here. */
+  readonly absentFiles: readonly NamedRecordFile[]
   readonly verdicts: readonly Verdict[]
+  /** When it gets through by itself, if it only waits; milliseconds. */
+  readonly eligibleAt: number | null
 }
 
 /** The same item, found again. */
@@ -43,6 +49,8 @@ export function pendingKey(
 /** Where to look, and as of when. */
 export interface PendingScope {
   readonly store: Store
+  /** Package files that are here. */
+  readonly packages: Pick<Blobs, 'isHere'>
   /** The gated channel. */
   readonly target: Channel
   /** The channel that feeds it. */
@@ -83,20 +91,15 @@ export function pendingOf(scope: PendingScope, sources: readonly string[]): Pend
  */
 export function supersededOf(scope: PendingScope, sources: readonly string[]): PendingItem[] {
   const { store, feeding, judging } = scope
-  const readers = new Map<number, PendingReader>()
-  const readerAt = (revision: number) => {
-    const reader = readers.get(revision) ?? new PendingReader({ ...scope, revision })
-    readers.set(revision, reader)
-    return reader
-  }
+  const tables = readTables(scope)
   return sources.flatMap((source) =>
     store.history
       .supersededOf(feeding.id, source, judging.retainedSince)
       .sort((a, b) => compareVersions(b.version, a.version))
       .flatMap(({ version, revision }) =>
-        readerAt(revision)
+        new PendingReader({ ...scope, revision }, tables)
           .pendingOf(source)
-          .filter((item) => item.version === version && (item.kind === 'update' || item.kind === 'new')),
+          .filter((item) => item.version === version && bringsVersion(item.kind)),
       ),
   )
 }
@@ -110,52 +113,57 @@ export function ripeInstead(scope: PendingScope, items: readonly PendingItem[]):
   const older = supersededOf(scope, [...new Set(soaking.map((item) => item.source))])
   return soaking.flatMap((item) => {
     const ripe = older.find(
-      (one) =>
-        one.source === item.source &&
-        one.release === item.release &&
-        one.archiveId === item.archiveId &&
-        obstacles(one.verdicts).length === 0,
+      (one) => subjectKey(one) === subjectKey(item) && obstacles(one.verdicts).length === 0,
     )
     return ripe === undefined ? [] : [ripe]
   })
 }
 
+type Judged = Omit<PendingItem, 'verdicts' | 'eligibleAt'>
+
+/** What is the same for every state of the feeding channel. */
+interface Tables {
+  /** Only indexes that the target shows: what waits for its seed is not pending. */
+  readonly liveIndexes: ReadonlySet<number>
+  readonly suites: ReadonlyMap<number, { name: string; suiteClass: string }>
+  readonly archives: ReadonlyMap<number, string>
+  readonly holds: ReadonlyMap<string, Decision>
+  readonly verdicts: ReadonlyMap<string, Decision>
+  readonly approvals: ReadonlyMap<string, readonly Decision[]>
+}
+
+function readTables({ store, target }: PendingScope): Tables {
+  const live = store.views.list(target.id).filter((view) => view.liveSince !== null)
+  const { decisions, archives } = store
+  return {
+    liveIndexes: new Set(live.map((view) => view.indexId)),
+    suites: new Map(
+      archives.suites().map((suite) => [suite.id, { name: suite.name, suiteClass: suiteClassOf(suite) }]),
+    ),
+    archives: new Map(archives.list().map((archive) => [archive.id, archive.name])),
+    holds: new Map(decisions.holds(target.id).map((hold) => [subjectKey(hold), hold])),
+    verdicts: new Map(
+      decisions.verdicts(target.id).map((verdict) => [`${subjectKey(verdict)} ${verdict.version}`, verdict]),
+    ),
+    approvals: Map.groupBy(decisions.approvals(target.id), subjectKey),
+  }
+}
+
 class PendingReader {
   readonly #scope: PendingScope
   readonly #revision: number
-  /** Only indexes that the target shows: what waits for its seed is not pending. */
-  readonly #liveIndexes: ReadonlySet<number>
-  readonly #suites: ReadonlyMap<number, { name: string; suiteClass: string }>
-  readonly #archives: ReadonlyMap<number, string>
-  readonly #holds: ReadonlyMap<string, Decision>
-  readonly #verdicts: ReadonlyMap<string, Decision>
-  readonly #approvals: ReadonlyMap<string, readonly Decision[]>
+  readonly #tables: Tables
 
-  constructor(scope: PendingScope) {
-    const { store, target } = scope
+  constructor(scope: PendingScope, tables = readTables(scope)) {
     this.#scope = scope
     this.#revision = scope.revision ?? now
-    const live = store.views.list(target.id).filter((view) => view.liveSince !== null)
-    this.#liveIndexes = new Set(live.map((view) => view.indexId))
-    this.#suites = new Map(
-      store.archives
-        .suites()
-        .map((suite) => [suite.id, { name: suite.name, suiteClass: suiteClassOf(suite) }]),
-    )
-    this.#archives = new Map(store.archives.list().map((archive) => [archive.id, archive.name]))
-    this.#holds = new Map(store.decisions.holds(target.id).map((hold) => [subjectKey(hold), hold]))
-    this.#verdicts = new Map(
-      store.decisions
-        .verdicts(target.id)
-        .map((verdict) => [`${subjectKey(verdict)} ${verdict.version}`, verdict]),
-    )
-    this.#approvals = Map.groupBy(store.decisions.approvals(target.id), subjectKey)
+    this.#tables = tables
   }
 
   differingSources(): string[] {
     const { store, target, feeding } = this.#scope
     const sources = new Set<string>()
-    for (const indexId of this.#liveIndexes) {
+    for (const indexId of this.#tables.liveIndexes) {
       const to = store.views.find(target.id, indexId)
       const from = store.views.find(feeding.id, indexId)
       if (to === null || from === null) continue
@@ -170,7 +178,7 @@ class PendingReader {
 
   pendingOf(source: string): PendingItem[] {
     const { store, target, feeding } = this.#scope
-    const isLive = (stanza: Placed) => this.#liveIndexes.has(stanza.indexId)
+    const isLive = (stanza: Placed) => this.#tables.liveIndexes.has(stanza.indexId)
     const fed = store.views.bySource(feeding.id, source, this.#revision).filter(isLive)
     const shown = store.views.bySource(target.id, source).filter(isLive)
     const items: PendingItem[] = []
@@ -203,11 +211,12 @@ class PendingReader {
     const competing = known.filter((stanza) => classes.has(this.#classOf(stanza.suiteId)))
     const from = highestVersion(competing.map((stanza) => stanza.sourceVersion)) ?? null
     const key = subjectKey({ release, archiveId, source })
-    const suites = [...suiteIds].map((id) => this.#suites.get(id)!.name).sort()
-    const archive = this.#archives.get(archiveId)!
+    const suites = [...suiteIds].map((id) => this.#tables.suites.get(id)!.name).sort()
+    const archive = this.#tables.archives.get(archiveId)!
     const since = this.#since(source, change)
     const rule = this.#ruleFor({ ...change, archive, suites, source, from, since })
-    const item: Omit<PendingItem, 'verdicts'> = {
+    const offered = this.#offered(source)
+    const item: Judged = {
       ...change,
       release,
       archiveId,
@@ -217,11 +226,13 @@ class PendingReader {
       suites,
       since,
       revision: this.#scope.revision ?? null,
-      decision: this.#verdicts.get(`${key} ${change.version}`) ?? null,
-      approvers: this.#approvers(key, change, from, rule),
+      decision: this.#tables.verdicts.get(`${key} ${change.version}`) ?? null,
+      approvers: this.#approvers(key, { ...change, source, since }, from, rule),
       rule,
+      absentFiles: this.#absentFiles(archiveId, offered, change.arrived),
     }
-    return { ...item, verdicts: judge(this.#facts(item, classes)) }
+    const facts = this.#facts(item, offered, classes)
+    return { ...item, verdicts: judge(facts), eligibleAt: eligibleAt(facts) }
   }
 
   #ruleFor(
@@ -238,16 +249,22 @@ class PendingReader {
     return ruleFor({ ...item, sections }, rules, rulesSince)
   }
 
-  /** An approval binds the bytes that it saw; only a rule can have a newer version inherit it. */
+  /**
+   * An approval binds the bytes that it saw; only a rule can have a newer version inherit it. It is for one entry: what
+   * left the channel since, or what the feeding channel took back since, needs another.
+   */
   #approvers(
     key: string,
-    change: SourceChange<Placed>,
+    change: Pick<PendingItem, 'kind' | 'source' | 'version' | 'since' | 'arrived'>,
     from: string | null,
     rule: AppliedRule | null,
   ): string[] {
     const inherits = rule?.acts === true && rule.rule.inheritsApprovals
-    const people = (this.#approvals.get(key) ?? [])
-      .filter(({ version, files }) => {
+    const approvals = this.#tables.approvals.get(key) ?? []
+    const usedUntil = approvals.length === 0 ? 0 : this.#approvalsUsedUntil(change)
+    const people = approvals
+      .filter(({ at, version, files }) => {
+        if (at < usedUntil) return false
         if (version === change.version) return change.arrived.every((stanza) => files.includes(stanza.sha256))
         const isOlder = compareVersions(version!, change.version) < 0
         return inherits && isOlder && (from === null || compareVersions(version!, from) > 0)
@@ -257,8 +274,20 @@ class PendingReader {
     return [...new Set(approver === null ? people : [...people, approver])]
   }
 
+  #approvalsUsedUntil({
+    kind,
+    source,
+    version,
+    since,
+  }: Pick<PendingItem, 'kind' | 'source' | 'version' | 'since'>): number {
+    if (kind === 'remove' || kind === 'downgrade') return since ?? Number.POSITIVE_INFINITY
+    const { store, target } = this.#scope
+    const last = store.history.lastRevisionOf(target.id, source, version)
+    return last === null ? 0 : (store.channels.snapshotOfRevision(last + 1)?.at ?? 0)
+  }
+
   #classOf(suiteId: number): string {
-    return this.#suites.get(suiteId)?.suiteClass ?? ''
+    return this.#tables.suites.get(suiteId)?.suiteClass ?? ''
   }
 
   /** As of an earlier state: is what it lacks in the feeding channel by now? */
@@ -269,9 +298,13 @@ class PendingReader {
     return view !== null && store.views.holds(view.id, stanza.id)
   }
 
-  #facts(item: Omit<PendingItem, 'verdicts'>, classes: ReadonlySet<string>): Facts {
+  #facts(item: Judged, offered: readonly Placed[], classes: ReadonlySet<string>): Facts {
     const { gates, now: at } = this.#scope.judging
     const ids = item.arrived.map((stanza) => stanza.id)
+    const { supplies } = this.#scope.store
+    const competing = offered.filter(
+      (one) => one.release === item.release && classes.has(this.#classOf(one.suiteId)),
+    )
     return {
       item,
       channel: this.#scope.target.name,
@@ -281,14 +314,23 @@ class PendingReader {
       approvers: item.approvers,
       ...this.#soaking(item),
       phasedPercentage: this.#phased(ids),
-      hold: this.#holds.get(subjectKey(item)) ?? null,
+      hold: this.#tables.holds.get(subjectKey(item)) ?? null,
       decision: item.decision,
-      isWithdrawn: item.arrived.length > 0 && isWithdrawn(this.#offered(item, classes), item.version),
+      isWithdrawn:
+        item.arrived.length > 0 &&
+        isWithdrawn(
+          competing.map((one) => one.sourceVersion),
+          item.version,
+        ),
+      absentFiles: item.absentFiles.map(({ path, sha256 }) => ({
+        path,
+        tried: supplies.findMissing(sha256),
+      })),
     }
   }
 
   /** For a security fix the clock starts with the first version that carried it, though a newer one is to enter. */
-  #soaking(item: Omit<PendingItem, 'verdicts'>): Pick<Facts, 'soakingSince' | 'soakingFrom'> {
+  #soaking(item: Judged): Pick<Facts, 'soakingSince' | 'soakingFrom'> {
     const { store, feeding, judging } = this.#scope
     const own = { soakingSince: item.since, soakingFrom: null }
     if (judging.gates.soak.length === 0 && item.rule?.rule.soakSeconds == null) return own
@@ -314,23 +356,40 @@ class PendingReader {
     return values.length === 0 ? null : Math.min(...values)
   }
 
-  /** The versions that upstream offers of a source, in the competing suites of all archives of the release. */
-  #offered(item: Pick<PendingItem, 'release' | 'source'>, classes: ReadonlySet<string>): string[] {
+  /** What upstream offers of a source, in all archives and releases. */
+  #offered(source: string): Placed[] {
     const { store } = this.#scope
-    return store.views
-      .bySource(store.channels.upstream().id, item.source)
-      .filter((one) => one.release === item.release && classes.has(this.#classOf(one.suiteId)))
-      .map((stanza) => stanza.sourceVersion)
+    return store.views.bySource(store.channels.upstream().id, source)
   }
 
-  /** Changed fields, a rebuild or another architecture make a version no younger. */
+  #absentFiles(archiveId: number, offered: readonly Placed[], arrived: readonly Placed[]): NamedRecordFile[] {
+    const { store, packages } = this.#scope
+    const isOffered = ({ name, sha256 }: Placed) =>
+      offered.some((one) => one.archiveId === archiveId && one.name === name && one.sha256 === sha256)
+    const gone = arrived.filter((stanza) => !isOffered(stanza))
+    if (gone.length === 0) return []
+    const files = store.supplies.filesOf(gone.map((stanza) => stanza.id))
+    return files.filter(({ sha256 }) => !packages.isHere(sha256))
+  }
+
+  /** Changed fields, a rebuild or another architecture make a version no younger; other bytes do. */
   #since(source: string, change: SourceChange<Placed>): number | null {
-    const { store, feeding } = this.#scope
-    const [one] = change.arrived
+    const { store } = this.#scope
+    const revision = this.#revisionSince(source, change)
+    return revision === null ? null : (store.channels.snapshotOfRevision(revision)?.at ?? null)
+  }
+
+  #revisionSince(source: string, { kind, version, arrived, gone }: SourceChange<Placed>): number | null {
+    const { history } = this.#scope.store
+    const { id } = this.#scope.feeding
+    if (kind === 'remove' || kind === 'downgrade') return history.goneSince(id, gone)
+    const [one] = arrived
     if (one === undefined) return null
-    const first =
-      store.history.firstRevisionOf(feeding.id, one.archiveId, source, change.version) ?? one.since
-    return store.channels.snapshotOfRevision(first)?.at ?? null
+    if (kind === 'republished') {
+      const firsts = history.firstRevisionsOfFiles(id, one.archiveId, source, version)
+      return Math.max(...arrived.map((stanza) => firsts.get(stanza.sha256) ?? stanza.since))
+    }
+    return history.firstRevisionOf(id, one.archiveId, source, version) ?? one.since
   }
 }
 
@@ -346,6 +405,7 @@ export function isWithdrawn(offered: readonly string[], version: string): boolea
   return highest === undefined || (!offered.includes(version) && compareVersions(highest, version) < 0)
 }
 
-function subjectKey(subject: Pick<DecisionSubject, 'release' | 'archiveId' | 'source'>): string {
+/** One source of one archive and release. */
+export function subjectKey(subject: Pick<DecisionSubject, 'release' | 'archiveId' | 'source'>): string {
   return `${subject.release} ${subject.archiveId} ${subject.source}`
 }

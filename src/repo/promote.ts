@@ -7,12 +7,13 @@ import type { Snapshot } from '../store/channels.ts'
 import type { Decision } from '../store/decisions.ts'
 import type { Placed } from '../store/views.ts'
 import { indexChanges } from './changes.ts'
+import { isEntry } from './classify.ts'
 import { isSamePlace, planEntry } from './entry.ts'
 import { companionsOf, familiesOf, groupsOf } from './families.ts'
 import { obstacles, type Verdict } from './gates/gate.ts'
 import { objectionsTo } from './guards.ts'
 import type { Uninstallable } from './installability.ts'
-import { listPending, type PendingItem, type PendingScope } from './pending.ts'
+import { listPending, type PendingItem, type PendingScope, subjectKey } from './pending.ts'
 import type { Repo } from './repo.ts'
 import { newestPerSuite } from './selectors.ts'
 
@@ -112,6 +113,17 @@ function regressionsOf(
   )
 }
 
+/** Would something become uninstallable, or so much be lost that it has to be forced? */
+export function breaks(repo: Repo, scope: PendingScope, items: readonly PendingItem[]): boolean {
+  const { store, target, feeding, judging } = scope
+  const change = planStanzas(scope, items)
+  if (objectionsTo(store, target.id, indexChanges(change)).length > 0) return true
+  if (!judging.gates.isInstallable) return false
+  return byRelease(change).some(([release, part]) =>
+    repo.installability.breaks(target, feeding, release, part),
+  )
+}
+
 function byRelease(change: { readonly enter: readonly Placed[]; readonly leave: readonly Placed[] }) {
   const releases = new Set([...change.enter, ...change.leave].map((stanza) => stanza.release))
   const of = (stanzas: readonly Placed[], release: string) =>
@@ -128,13 +140,13 @@ function findMenders(repo: Repo, scope: PendingScope, plan: ItemsPlan): PendingI
   const waiting = listPending(scope).filter(
     (item) =>
       !taken.has(item.source) &&
-      (item.kind === 'update' || item.kind === 'new' || item.kind === 'late-binaries') &&
+      isEntry(item.kind) &&
       item.verdicts.every((verdict) => verdict.gate !== 'holds' || verdict.state === 'pass'),
   )
   const menders: PendingItem[] = []
   for (const [release, change] of byRelease(plan)) {
     const here = waiting.filter((item) => item.release === release)
-    const newest = [...Map.groupBy(here, (item) => `${item.archiveId} ${item.source}`).values()]
+    const newest = [...Map.groupBy(here, subjectKey).values()]
     const candidates = newest.flatMap(newestPerSuite).map((item) => ({ item, ...planStanzas(scope, [item]) }))
     const found = repo.installability.mend(target, feeding, release, change, candidates)
     if (found === null) return null

@@ -29,6 +29,8 @@ export type PublishedFile =
 /** One of the signed files around a publication, on a snapshot URL. */
 export interface SignedFile {
   readonly channel: string
+  /** Its id. */
+  readonly snapshot: string
   readonly suiteId: number
   readonly publicationId: number
   readonly name: 'InRelease' | 'Release' | 'Release.gpg'
@@ -169,12 +171,14 @@ class Snapshots {
     if (at === null) return { type: 'absent', why: `"${time}" is no time like 20261123T170547Z` }
     const exact = channels.findSnapshot(channel.id, time)
     // The next snapshot will be later than the present one: what was before that is settled.
-    const isSettled = at <= Math.max(this.#clock.now() - unsettledMs, channel.head?.at ?? 0)
+    const isSettled = at <= Math.max(this.#knownUntil(channel) - unsettledMs, channel.head?.at ?? 0)
     if (exact === null && !isSettled)
       return { type: 'absent', why: `What ${channel.name} will be at ${time} is not known yet` }
     const snapshot = exact ?? channels.snapshotAt(channel.id, at)
     if (snapshot === null)
       return { type: 'absent', why: `Channel ${channel.name} has nothing as old as ${time}` }
+    if (exact === null && this.#isFollowedByGap(snapshot))
+      return { type: 'absent', why: `This slave does not have what ${channel.name} was at ${time}` }
     if (snapshot.collectedAt !== null) {
       const why = `Snapshot ${snapshot.id} of ${channel.name} was collected on ${formatIso(snapshot.collectedAt)}: its indexes are gone`
       return { type: 'absent', why }
@@ -186,6 +190,19 @@ class Snapshots {
     const [oldest] = this.#known.keys()
     if (this.#known.size > knownSnapshots && oldest !== undefined) this.#known.delete(oldest)
     return served
+  }
+
+  /** A slave knows no more than its master said when it was last asked. */
+  #knownUntil({ id }: PublishedChannel): number {
+    const now = this.#clock.now()
+    const followed = this.#store.followed.find(id)
+    return followed === null ? now : Math.min(now, followed.checkedAt ?? 0)
+  }
+
+  /** A slave may have missed the snapshot that came next. */
+  #isFollowedByGap({ channelId, id, revision }: Snapshot): boolean {
+    const next = this.#store.channels.snapshotAfter(channelId, revision)
+    return next !== null && next.previousId !== null && next.previousId !== id
   }
 
   #load(channel: PublishedChannel, { id, revision }: Snapshot): ServedSnapshot {
@@ -203,7 +220,14 @@ class Snapshots {
         addByHash(files, posix.join(folder, file.path), file)
       }
       for (const signed of ['InRelease', 'Release', 'Release.gpg'] as const) {
-        const file = { type: 'signed', channel: channel.name, suiteId, publicationId, name: signed } as const
+        const file = {
+          type: 'signed',
+          channel: channel.name,
+          snapshot: id,
+          suiteId,
+          publicationId,
+          name: signed,
+        } as const
         files.set(posix.join(folder, signed), file)
       }
     }
@@ -224,31 +248,77 @@ function loadChannel(
   options: readonly ChannelOptions[],
   now: number,
 ): PublishedChannel {
-  const settings = options.find((one) => one.name === channel.name)
-  const snapshots = store.channels.snapshots(channel.id)
-  const retainedSince = firstRetained(snapshots, now - (settings?.keepSeconds ?? 0) * 1000)
+  const times = timesOf(store, options, channel)
+  const retainedSince = retainedFrom(store, channel, times, now)
   const heads = allHeads.filter((head) => head.channelId === channel.id)
   const retained = store.publications.since(channel.id, retainedSince)
   return {
     id: channel.id,
     name: channel.name,
-    head: snapshots[0] ?? null,
+    head: store.channels.head(channel.id),
     archives: loadArchives(store, heads, retained, filesOf),
     retainedSince,
-    validForSeconds: settings?.validForSeconds ?? null,
+    validForSeconds: times.validForSeconds,
     keys: store.keys.list(channel.id).filter((key) => key.role !== 'retired'),
   }
+}
+
+/** How long superseded files of a channel are kept, and how long clients accept what it serves. */
+export interface ChannelTimes {
+  readonly keepSeconds: number
+  /** Null: for ever. */
+  readonly validForSeconds: number | null
+}
+
+const defaultTimes: ChannelTimes = { keepSeconds: 7 * 86_400, validForSeconds: null }
+/** So long a slave counts that was not in touch, where clients accept what it serves for ever. */
+const slaveGraceSeconds = 45 * 86_400
+
+/** As configured, or as the master says; a channel that left the configuration is kept the usual time. */
+export function timesOf(store: Store, options: readonly ChannelOptions[], channel: Channel): ChannelTimes {
+  const configured = options.find((one) => one.name === channel.name)
+  return configured ?? store.followed.find(channel.id) ?? defaultTimes
+}
+
+/** The oldest revision that clients of this server may still be working from. */
+export function retainedHere(
+  store: Store,
+  options: readonly ChannelOptions[],
+  channel: Channel,
+  now: number,
+): number {
+  const { keepSeconds } = timesOf(store, options, channel)
+  return firstRetained(store.channels.snapshots(channel.id), now - keepSeconds * 1000)
+}
+
+/**
+ * The oldest revision of a channel whose files are kept: for the clients of this server, and for slaves that serve an
+ * older snapshot. A slave counts until its clients refuse what it serves.
+ */
+export function retainedFrom(
+  store: Store,
+  channel: Channel,
+  { keepSeconds, validForSeconds }: ChannelTimes,
+  now: number,
+): number {
+  const snapshots = store.channels.snapshots(channel.id)
+  const first = firstRetained(snapshots, now - keepSeconds * 1000)
+  const graceSeconds = validForSeconds ?? slaveGraceSeconds
+  const needed = new Set(store.slaves.needed(channel.name, now - graceSeconds * 1000))
+  const revisions = snapshots.filter(({ id }) => needed.has(id)).map(({ revision }) => revision)
+  return Math.min(first, ...revisions)
 }
 
 /**
  * The oldest revision that clients may still be working from. `snapshots` are newest first; one is kept until it has
  * not been current since `keepSince`, and the newest few in any case.
  */
-export function firstRetained(snapshots: readonly Snapshot[], keepSince: number): number {
+function firstRetained(snapshots: readonly Snapshot[], keepSince: number): number {
   let first = 0
   for (const [index, snapshot] of snapshots.entries()) {
     const successor = snapshots[index - 1]
-    if (index >= keptSnapshots && successor !== undefined && successor.at <= keepSince) break
+    const endedAt = successor === undefined ? null : (successor.receivedAt ?? successor.at)
+    if (index >= keptSnapshots && endedAt !== null && endedAt <= keepSince) break
     first = snapshot.revision
   }
   return first

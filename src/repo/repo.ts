@@ -19,5 +19,5 @@ export interface Repo {
   readonly channels: readonly ChannelOptions[]
   readonly installability: Installability
   /** Package files that are here. */
-  readonly packages: Pick<Blobs, 'sizeOf' | 'open' | 'list'>
+  readonly packages: Pick<Blobs, 'isHere' | 'sizeOf' | 'open' | 'list' | 'create'>
 }

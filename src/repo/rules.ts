@@ -1,8 +1,8 @@
 // Rules of the configuration: which one an item falls under. Pure but for when a rule was first there, which the
 // catalogue remembers.
-import { createHash } from 'node:crypto'
 import { versionJump, versionJumps } from '../debian/version-jump.ts'
 import { canonicalJson, type Json } from '../lib/canonical-json.ts'
+import { sha256 } from '../lib/digest.ts'
 import type { Tx } from '../store/database.ts'
 import type { SettingName, Settings } from '../store/settings.ts'
 import type { PendingKind } from './classify.ts'
@@ -87,8 +87,6 @@ export function rulesSince(
 
 /** A rule is known by all that it says, but for what it acts on since when. */
 function settingOf(channel: string, { since: _, ...rule }: RuleOptions): SettingName {
-  const hash = createHash('sha256')
-    .update(canonicalJson(rule as unknown as Json))
-    .digest('hex')
+  const hash = sha256(canonicalJson(rule as unknown as Json))
   return `${prefix}${channel}:${hash.slice(0, 32)}`
 }

@@ -3,7 +3,7 @@ import { UusError } from '../lib/errors.ts'
 import type { Channel } from '../store/channels.ts'
 import type { ChannelOptions, GateOptions } from './options.ts'
 import type { PendingScope } from './pending.ts'
-import { firstRetained } from './published.ts'
+import { retainedHere } from './published.ts'
 import type { Repo } from './repo.ts'
 import { rulesSince } from './rules.ts'
 
@@ -25,6 +25,7 @@ export function scopeTo(repo: Repo, target: Channel, approver: string | null = n
   const rules = options?.rules ?? []
   return {
     store,
+    packages: repo.packages,
     target,
     feeding,
     judging: {
@@ -33,18 +34,13 @@ export function scopeTo(repo: Repo, target: Channel, approver: string | null = n
       rulesSince: rulesSince(store.settings, target.name, rules, now),
       now,
       approver,
-      retainedSince: retainedSince(repo, feeding, now),
+      retainedSince: retainedHere(store, repo.channels, feeding, now),
     },
   }
 }
 
 function optionsOf(repo: Repo, name: string): ChannelOptions | undefined {
   return repo.channels.find((one) => one.name === name)
-}
-
-function retainedSince(repo: Repo, feeding: Channel, now: number): number {
-  const keepMs = (optionsOf(repo, feeding.name)?.keepSeconds ?? 0) * 1000
-  return firstRetained(repo.store.channels.snapshots(feeding.id), now - keepMs)
 }
 
 /** The gated channel that is meant, and the one that feeds it. */

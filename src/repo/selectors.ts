@@ -6,7 +6,7 @@ import { parseDuration } from '../lib/units.ts'
 import type { Channel } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
 import { now } from '../store/views.ts'
-import type { PendingKind } from './classify.ts'
+import { bringsVersion, type PendingKind } from './classify.ts'
 import {
   listPending,
   type PendingItem,
@@ -14,6 +14,7 @@ import {
   pendingKey,
   pendingOf,
   ripeInstead,
+  subjectKey,
 } from './pending.ts'
 
 export type Selector =
@@ -121,7 +122,7 @@ class Chooser {
     this.#all ??= listPending(this.#scope)
     for (const items of Map.groupBy(
       this.#all.filter((item) => this.#isInRelease(item)),
-      groupKey,
+      subjectKey,
     ).values()) {
       const taken = items.filter((one) => this.#isTaken(one, selector))
       for (const item of this.#ripe(newestPerSuite(withoutDeclined(taken)))) this.#take(item)
@@ -144,7 +145,7 @@ class Chooser {
   }
 
   #isTaken(item: PendingItem, selector: Exclude<Selector, { type: 'name' }>): boolean {
-    if (!this.#isAskedFor(item)) return false
+    if (!this.#isAskedFor(item) || isBarredByRule(item)) return false
     switch (selector.type) {
       case 'all':
         return true
@@ -162,8 +163,8 @@ class Chooser {
     const isPattern = /[*?[]/.test(selector.pattern)
     const waiting = pendingOf(this.#scope, sources).filter((item) => this.#isInRelease(item))
     const matching = selector.version === null ? waiting : this.#ofVersion(waiting, sources, selector)
-    for (const items of Map.groupBy(matching, groupKey).values()) {
-      const usual = items.filter((item) => this.#isAskedFor(item))
+    for (const items of Map.groupBy(matching, subjectKey).values()) {
+      const usual = items.filter((item) => this.#isAskedFor(item) && !(isPattern && isBarredByRule(item)))
       if (usual.length > 0) {
         const chosen = selector.version === null ? this.#ripe(newestPerSuite(withoutDeclined(usual))) : usual
         for (const item of chosen) {
@@ -186,7 +187,7 @@ class Chooser {
     if (this.#options.takesRipe !== true || this.#scope.revision !== undefined) return items
     const ripe = ripeInstead(this.#scope, items)
     if (ripe.length === 0) return items
-    const isReplaced = (item: PendingItem) => ripe.some((one) => groupKey(one) === groupKey(item))
+    const isReplaced = (item: PendingItem) => ripe.some((one) => subjectKey(one) === subjectKey(item))
     return [...items.filter((item) => !isReplaced(item)), ...ripe]
   }
 
@@ -278,8 +279,10 @@ export function findSources(
   return find((id) => store.views.byName(id, pattern, revision).map((stanza) => stanza.source))
 }
 
-function groupKey(item: PendingItem): string {
-  return `${item.release} ${item.archiveId} ${item.source}`
+/** What a rule declines or ignores has to be named, or approved before: a group does not bring it along. */
+function isBarredByRule({ rule, decision }: PendingItem): boolean {
+  if (rule?.acts !== true || decision?.verb === 'approve') return false
+  return rule.rule.action === 'decline' || rule.rule.action === 'ignore'
 }
 
 /** A declined version hides no other; where there is none, it stays to say why nothing moves. */
@@ -291,7 +294,7 @@ function withoutDeclined(items: readonly PendingItem[]): readonly PendingItem[] 
 /** Of several waiting versions of a source the newest in each suite; what is not a version's entry stays. */
 export function newestPerSuite(items: readonly PendingItem[]): PendingItem[] {
   const best = new Map<string, string>()
-  const entering = items.filter((item) => item.kind === 'update' || item.kind === 'new')
+  const entering = items.filter((item) => bringsVersion(item.kind))
   for (const item of entering) {
     for (const suite of item.suites) {
       const known = best.get(suite)

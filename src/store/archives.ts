@@ -322,6 +322,11 @@ export class Archives {
     tx.run('UPDATE suite_index SET plain_digest = ?, frozen_at = NULL WHERE id = ?', plainDigest, indexId)
   }
 
+  /** Back in the configuration. */
+  thawIndex(tx: Tx, indexId: number): void {
+    tx.run('UPDATE suite_index SET frozen_at = NULL WHERE id = ?', indexId)
+  }
+
   freezeIndex(tx: Tx, indexId: number, at: number): void {
     tx.run(
       'UPDATE suite_index SET frozen_at = coalesce(frozen_at, ?), plain_digest = NULL WHERE id = ?',

@@ -7,7 +7,7 @@ import type { Database, Tx, Value } from './database.ts'
 /** Who does something, and through which door. */
 export interface Actor {
   readonly name: string
-  readonly via: 'cli' | 'schedule' | 'init' | 'api'
+  readonly via: 'cli' | 'schedule' | 'init' | 'api' | 'upload'
 }
 
 export interface AuditEntry {

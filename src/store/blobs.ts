@@ -1,5 +1,6 @@
 // Files by their SHA-256. Nobody outside learns where they lie: the operations are those that a disk and an
 // object store can both honour.
+import { existsSync } from 'node:fs'
 import { type FileHandle, open, readdir, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -141,6 +142,11 @@ export class Blobs {
       if (systemCode(error) === 'ENOENT') return null
       throw error
     }
+  }
+
+  /** Whether it is here, at once; for decisions that must not wait. */
+  isHere(sha256: Sha256): boolean {
+    return existsSync(this.#pathOf(sha256))
   }
 
   async delete(sha256: Sha256): Promise<void> {

@@ -23,6 +23,7 @@ export interface Followed {
 
 export type SnapshotKind =
   | 'adopt'
+  | 'add'
   | 'follow'
   | 'seed'
   | 'promote'
@@ -47,9 +48,16 @@ export interface Snapshot {
   readonly keptAt: number | null
   /** When its files were collected; null while it is served. */
   readonly collectedAt: number | null
+  /** On a slave: the master's snapshot before it, which the slave may have missed. Null where none is missed. */
+  readonly previousId: string | null
+  /** On a slave: when it came. */
+  readonly receivedAt: number | null
 }
 
-export type NewSnapshot = Omit<Snapshot, 'revision' | 'keptAt' | 'collectedAt'>
+export type NewSnapshot = Omit<Snapshot, 'revision' | 'keptAt' | 'collectedAt' | 'previousId' | 'receivedAt'>
+
+/** How a snapshot came to a slave. */
+export type Reception = Pick<Snapshot, 'previousId' | 'receivedAt'>
 
 interface ChannelRow {
   id: number
@@ -72,6 +80,8 @@ interface SnapshotRow {
   left: number
   kept_at: number | null
   collected_at: number | null
+  previous_id: string | null
+  received_at: number | null
 }
 
 export const upstreamName = 'upstream'
@@ -153,10 +163,10 @@ export class Channels {
   }
 
   /** Adds the next snapshot; its revision is the highest of all channels. */
-  addSnapshot(tx: Tx, snapshot: NewSnapshot): number {
+  addSnapshot(tx: Tx, snapshot: NewSnapshot, reception?: Reception): number {
     const run = tx.run(
-      `INSERT INTO snapshot (channel_id, id, at, kind, reason, restores, entered, left)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO snapshot (channel_id, id, at, kind, reason, restores, entered, left, previous_id, received_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       snapshot.channelId,
       snapshot.id,
       snapshot.at,
@@ -165,6 +175,8 @@ export class Channels {
       snapshot.restores,
       snapshot.entered,
       snapshot.left,
+      reception?.previousId ?? null,
+      reception?.receivedAt ?? null,
     )
     return Number(run.lastInsertRowid)
   }
@@ -176,11 +188,6 @@ export class Channels {
 
   setCollected(tx: Tx, revision: number, at: number): void {
     tx.run('UPDATE snapshot SET collected_at = ? WHERE revision = ?', at, revision)
-  }
-
-  /** Has anything ever been adopted? */
-  hasSnapshots(): boolean {
-    return this.#db.pluck<number>('SELECT 1 FROM snapshot LIMIT 1').get() !== undefined
   }
 
   head(channelId: number): Snapshot | null {
@@ -204,6 +211,15 @@ export class Channels {
       'SELECT * FROM snapshot WHERE channel_id = ? AND at <= ? ORDER BY revision DESC LIMIT 1',
       channelId,
       at,
+    )
+  }
+
+  /** The oldest snapshot of the channel after a revision. */
+  snapshotAfter(channelId: number, revision: number): Snapshot | null {
+    return this.#one(
+      'SELECT * FROM snapshot WHERE channel_id = ? AND revision > ? ORDER BY revision LIMIT 1',
+      channelId,
+      revision,
     )
   }
 
@@ -250,5 +266,7 @@ function toSnapshot(row: SnapshotRow): Snapshot {
     left: row.left,
     keptAt: row.kept_at,
     collectedAt: row.collected_at,
+    previousId: row.previous_id,
+    receivedAt: row.received_at,
   }
 }

@@ -52,6 +52,12 @@ export class Keys {
       }))
   }
 
+  /** The channel that a key belongs to, whatever its role; null if it is not known. */
+  channelOf(fingerprint: string): number | null {
+    const sql = 'SELECT channel_id FROM signing_key WHERE fingerprint = ?'
+    return this.#db.pluck<number>(sql).get(fingerprint) ?? null
+  }
+
   /** The fingerprints that sign a channel's files, the active one first, separated by blanks. */
   signers(channelId: number): string {
     const keys = this.list(channelId).filter((key) => key.role === 'active' || key.role === 'retiring')
@@ -60,6 +66,20 @@ export class Keys {
 
   setRole(tx: Tx, fingerprint: string, role: KeyRole, at: number): void {
     tx.run('UPDATE signing_key SET role = ?, changed_at = ? WHERE fingerprint = ?', role, at, fingerprint)
+  }
+
+  /** On a slave: the channel has these keys, and no others any more. */
+  replace(tx: Tx, channelId: number, keys: readonly SigningKey[], at: number): void {
+    const known = this.list(channelId)
+    for (const key of keys) {
+      const before = known.find((one) => one.fingerprint === key.fingerprint)
+      if (before === undefined) this.add(tx, key)
+      else if (before.role !== key.role) this.setRole(tx, key.fingerprint, key.role, at)
+    }
+    for (const { fingerprint, role } of known) {
+      if (role !== 'retired' && !keys.some((key) => key.fingerprint === fingerprint))
+        this.setRole(tx, fingerprint, 'retired', at)
+    }
   }
 
   add(tx: Tx, key: SigningKey): void {

@@ -25,6 +25,11 @@ export interface PoolFileChange {
   readonly left: readonly number[]
 }
 
+/** A package file that a channel names. */
+export interface ChannelFile extends FilePlace {
+  readonly sha256: Sha256
+}
+
 export class PoolFiles {
   readonly #db: Database
 
@@ -49,6 +54,14 @@ export class PoolFiles {
     return row === undefined ? null : { sha256: sha256FromBytes(row.sha256), sizeBytes: row.size_bytes }
   }
 
+  /** The files that are not served, whatever names them. */
+  blocked(): Sha256[] {
+    return this.#db
+      .pluck<Uint8Array>('SELECT sha256 FROM blocked_file ORDER BY sha256')
+      .all()
+      .map(sha256FromBytes)
+  }
+
   /** Where channels name a file, present ones first. Looks through everything. */
   placesOf(sha256: Sha256): FilePlace[] {
     return this.#db
@@ -60,16 +73,18 @@ export class PoolFiles {
       .all(sha256Bytes(sha256))
   }
 
-  /** The files of local archives that some channel names or named: nobody else has them. */
-  localFiles(): Sha256[] {
+  /** What a channel names now; with `since` only what it did not name at that revision. Each file once, at one place. */
+  present(channelId: number, since: number | null): ChannelFile[] {
     return this.#db
-      .pluck<Uint8Array>(
-        `SELECT DISTINCT pool_file.sha256 FROM archive
-         CROSS JOIN pool_file ON pool_file.archive_id = archive.id WHERE archive.is_local = 1
-         ORDER BY pool_file.sha256`,
+      .prepare<FilePlace & { sha256: Uint8Array }>(
+        `SELECT archive.name AS archive, min(pool_file.path) AS path, pool_file.size_bytes AS sizeBytes, pool_file.sha256
+         FROM pool_file JOIN archive ON archive.id = pool_file.archive_id
+         WHERE pool_file.channel_id = ? AND pool_file.until IS NULL AND pool_file.since > ?
+           AND NOT EXISTS (SELECT 1 FROM blocked_file WHERE blocked_file.sha256 = pool_file.sha256)
+         GROUP BY pool_file.sha256 ORDER BY pool_file.sha256`,
       )
-      .all()
-      .map(sha256FromBytes)
+      .all(channelId, since ?? 0)
+      .map(({ sha256, ...place }) => ({ ...place, sha256: sha256FromBytes(sha256) }))
   }
 
   /** From now on the file is not served, whatever names it. */

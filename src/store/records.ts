@@ -189,7 +189,16 @@ export class Records {
     return toRecord(this.#db.prepare<RecordRow>(`SELECT ${recordColumns} FROM record WHERE id = ?`).get(id)!)
   }
 
-  /** What rendering sorts by, for very many records at once. */
+  /** The names of very many records. */
+  named(ids: readonly number[]): NamedRecord[] {
+    return this.#db
+      .prepare<NamedRecord>(
+        `SELECT record.id, record.name FROM json_each(?) CROSS JOIN record ON record.id = json_each.value`,
+      )
+      .all(JSON.stringify(ids))
+  }
+
+  /** What entries of an index are sorted by. */
   sortKeys(ids: readonly number[]): SortKey[] {
     return this.#db
       .prepare<SortKey>(
@@ -220,9 +229,12 @@ export class Records {
   }
 }
 
-export interface SortKey {
+export interface NamedRecord {
   readonly id: number
   readonly name: string
+}
+
+export interface SortKey extends NamedRecord {
   readonly version: string
   /** SHA-256 of the text. */
   readonly hash: Uint8Array

@@ -6,6 +6,8 @@ export type SettingName =
   | 'render-version'
   /** Up to which revision sources were looked at for alarms. */
   | 'alarms-revision'
+  /** By which other servers know this one. */
+  | 'server-id'
   /** Up to which revision the times of snapshots count no more, because the clock was wrong. */
   | 'times-reset-revision'
   /** What the audit log's checkpoints call this installation. */
@@ -14,6 +16,8 @@ export type SettingName =
   | `rule:${string}`
   /** A part of the configuration, as it was last written into the audit log. */
   | `configured:${string}`
+  /** How far a channel was looked through for files to fetch before clients ask. */
+  | `ahead:${string}`
 
 export class Settings {
   readonly #db: Database

@@ -3,19 +3,27 @@ import type { Disk } from '../lib/disk.ts'
 import { Alarms } from './alarms.ts'
 import { Archives } from './archives.ts'
 import { Audit } from './audit.ts'
+import { BlockFiles } from './block-files.ts'
 import { Channels } from './channels.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { Database } from './database.ts'
 import { Decisions } from './decisions.ts'
 import { Entries } from './entries.ts'
+import { Followed } from './followed.ts'
+import { ForwardedFiles } from './forwarded-files.ts'
 import { Garbage } from './garbage.ts'
 import { History } from './history.ts'
 import { Keys } from './keys.ts'
+import { LocalPackages } from './local-packages.ts'
+import { Manifests } from './manifests.ts'
+import { Outgoing } from './outgoing.ts'
 import { People } from './people.ts'
 import { PoolFiles } from './pool-files.ts'
 import { Publications } from './publications.ts'
 import { Records } from './records.ts'
 import { Settings } from './settings.ts'
+import { Slaves } from './slaves.ts'
+import { Supplies } from './supplies.ts'
 import { Texts } from './texts.ts'
 import { Views } from './views.ts'
 
@@ -31,6 +39,7 @@ export class Store implements Disposable {
   readonly garbage: Garbage
   readonly texts: Texts
   readonly poolFiles: PoolFiles
+  readonly localPackages: LocalPackages
   readonly decisions: Decisions
   readonly people: People
   readonly keys: Keys
@@ -38,6 +47,13 @@ export class Store implements Disposable {
   readonly audit: Audit
   readonly checkpoints: Checkpoints
   readonly settings: Settings
+  readonly supplies: Supplies
+  readonly forwardedFiles: ForwardedFiles
+  readonly slaves: Slaves
+  readonly outgoing: Outgoing
+  readonly manifests: Manifests
+  readonly followed: Followed
+  readonly blockFiles: BlockFiles
 
   private constructor(db: Database) {
     this.db = db
@@ -51,6 +67,7 @@ export class Store implements Disposable {
     this.garbage = new Garbage(db)
     this.texts = new Texts(db)
     this.poolFiles = new PoolFiles(db)
+    this.localPackages = new LocalPackages(db)
     this.decisions = new Decisions(db)
     this.people = new People(db)
     this.keys = new Keys(db)
@@ -58,6 +75,13 @@ export class Store implements Disposable {
     this.audit = new Audit(db)
     this.checkpoints = new Checkpoints(db)
     this.settings = new Settings(db)
+    this.supplies = new Supplies(db)
+    this.forwardedFiles = new ForwardedFiles(db)
+    this.slaves = new Slaves(db)
+    this.outgoing = new Outgoing(db)
+    this.manifests = new Manifests(db)
+    this.followed = new Followed(db)
+    this.blockFiles = new BlockFiles(db)
   }
 
   static openWriter(path: string, disk: Pick<Disk, 'step'>): Store {

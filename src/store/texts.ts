@@ -87,6 +87,32 @@ export class Texts {
       .map(toBlock)
   }
 
+  /** The text that a file is made of; null if the file is not known. */
+  textOf(file: Sha256): { readonly sha256: Sha256; readonly sizeBytes: number } | null {
+    const row = this.#db
+      .prepare<{ sha256: Uint8Array; size_bytes: number }>(
+        `SELECT text.sha256, text.size_bytes FROM generated_file JOIN text ON text.id = generated_file.text_id
+         WHERE generated_file.sha256 = ?`,
+      )
+      .get(sha256Bytes(file))
+    return row === undefined ? null : { sha256: sha256FromBytes(row.sha256), sizeBytes: row.size_bytes }
+  }
+
+  /** The files that a text is packed in. */
+  filesOf(text: Sha256): GeneratedFile[] {
+    return this.#db
+      .prepare<{ sha256: Uint8Array; size_bytes: number; encoder: string }>(
+        `SELECT generated_file.* FROM text JOIN generated_file ON generated_file.text_id = text.id
+         WHERE text.sha256 = ? ORDER BY encoder`,
+      )
+      .all(sha256Bytes(text))
+      .map((row) => ({
+        sha256: sha256FromBytes(row.sha256),
+        sizeBytes: row.size_bytes,
+        encoder: row.encoder,
+      }))
+  }
+
   /** The packed forms of a text's blocks by one encoder, by block id. */
   packedForms(textSha256: Sha256, encoder: string): Map<number, PackedBlock> {
     const rows = this.#db
@@ -178,6 +204,17 @@ export class Texts {
   /** Nothing is known any more of how a block is packed by an encoder. */
   forgetPacked(tx: Tx, blockId: number, encoder: string): void {
     tx.run('DELETE FROM packed_block WHERE block_id = ? AND encoder = ?', blockId, encoder)
+  }
+
+  /** The same, unless a text that is known is made of it. */
+  forgetUnused(tx: Tx, block: Sha256, encoder: string): void {
+    tx.run(
+      `DELETE FROM packed_block WHERE encoder = ? AND block_id IN (
+         SELECT id FROM block WHERE sha256 = ? AND NOT EXISTS (
+           SELECT 1 FROM text_block WHERE text_block.block_id = block.id))`,
+      encoder,
+      sha256Bytes(block),
+    )
   }
 
   /** A file and those of its blocks that lie somewhere, in order; null if it is not known. */

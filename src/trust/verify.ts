@@ -33,25 +33,30 @@ export async function verifyInRelease(
   now: number,
   what: string,
 ): Promise<VerifiedRelease> {
-  const { latin1, signedBy } = await verifySplit(file, keyring, now, what)
-  return mint(latin1, signedBy, sha256(file), what)
+  const { signedText, signatures } = splitClearSigned(file, what)
+  const signedBy = await verifySignatures(Buffer.from(signedText, 'latin1'), signatures, keyring, now, what)
+  return mint(signedText, signedBy, sha256(file), what)
 }
 
-/** Verifies any clear-signed text, and says by whom it is signed. TrustError. */
+/** A clear-signed text that is no Release, and who signed it. */
+export interface VerifiedText {
+  readonly [verifiedBrand]: true
+  readonly text: string
+  /** The primary key's fingerprint, 40 upper-case hex digits. */
+  readonly signedBy: string
+}
+
+/** Verifies any clear-signed text. */
 export async function verifyClearSigned(
   file: Buffer,
   keyring: Keyring,
   now: number,
   what: string,
-): Promise<{ readonly text: string; readonly signedBy: string }> {
-  const { latin1, signedBy } = await verifySplit(file, keyring, now, what)
-  return { text: Buffer.from(latin1, 'latin1').toString(), signedBy }
-}
-
-async function verifySplit(file: Buffer, keyring: Keyring, now: number, what: string) {
+): Promise<VerifiedText> {
   const { signedText, signatures } = splitClearSigned(file, what)
-  const signedBy = await verifySignatures(Buffer.from(signedText, 'latin1'), signatures, keyring, now, what)
-  return { latin1: signedText, signedBy }
+  const signed = Buffer.from(signedText, 'latin1')
+  const signedBy = await verifySignatures(signed, signatures, keyring, now, what)
+  return { text: signed.toString(), signedBy } as VerifiedText
 }
 
 /** Verifies Release with Release.gpg, for archives without InRelease. */

@@ -3,10 +3,14 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import { type Call, parseInput, type ServerContext } from '../actions/action.ts'
 import { conf, pins, publicKeysOf, publishedChannel, sources } from '../actions/client-files.ts'
 import { auditName, joinAuditKeys } from '../actions/keys.ts'
+import { renderMirrorList } from '../actions/mirror-list.ts'
+import { onSlave } from '../actions/roles.ts'
 import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 import { type ApiOptions, createApi } from './api.ts'
 import { createMetrics, type Watched } from './metrics.ts'
+import { type SyncPages, syncPages } from './sync.ts'
+import { addUpload } from './upload.ts'
 
 export interface Health extends Watched {
   /** Alarms that are on. */
@@ -17,8 +21,13 @@ export interface Health extends Watched {
 
 const anonymous: Call = { actor: { name: 'anonymous', via: 'api' }, emit: () => {} }
 
-/** `api` null: what clients and their monitoring need, and nothing else. */
-export function createApp(context: ServerContext, health: Health, api: ApiOptions | null): express.Express {
+/** `api` null: what clients, slaves and their monitoring need, and nothing else. */
+export function createApp(
+  context: ServerContext,
+  health: Health,
+  slaves: SyncPages,
+  api: ApiOptions | null,
+): express.Express {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
@@ -63,6 +72,41 @@ export function createApp(context: ServerContext, health: Health, api: ApiOption
     })
   })
 
+  app.use('/sync/v1', syncPages(slaves))
+
+  const { master } = context.config
+  if (master !== null) {
+    app.all('/upload/*path', () => {
+      throw onSlave('upload', master.url)
+    })
+  }
+
+  app.get('/mirrors/:channel/:file', (request, response, next) => {
+    const { channel, file } = request.params
+    const archive = /^(.+)\.list$/.exec(file)?.[1]
+    const served = archive === undefined ? undefined : publishedChannel(context.published(), channel)
+    if (archive === undefined || served?.head == null || !served.archives.has(archive)) {
+      next()
+      return
+    }
+    const text = renderMirrorList(
+      {
+        channel,
+        archive,
+        address: request.socket.remoteAddress ?? null,
+        country: queryOf(request, 'country'),
+      },
+      {
+        places: context.config.slaves,
+        slaves: slaves.source.slaves(),
+        snapshot: served.head.id,
+        now: context.clock.now(),
+        baseUrl: baseUrlFor(context, request),
+      },
+    )
+    response.set('Cache-Control', 'no-cache').type('text/plain').send(text)
+  })
+
   app.get('/:file', async (request, response, next) => {
     const [, name, kind] = /^(.+)\.(sources|pref|conf)$/.exec(request.params.file) ?? []
     if (name === undefined) next()
@@ -85,6 +129,8 @@ export function createApp(context: ServerContext, health: Health, api: ApiOption
     response.type(kind === 'asc' ? 'text/plain' : 'application/octet-stream')
     response.send(kind === 'asc' ? armored : binary)
   })
+
+  addUpload(app, context)
 
   app.use((request: Request, response: Response) => {
     response.status(404).type('text/plain').send(`There is nothing at ${request.path}\n`)

@@ -23,6 +23,7 @@ export function createMetrics(context: ServerContext, watched: Watched): Registr
   defineChannels(define, context)
   defineUpstream(define, context)
   defineCache(define, context)
+  defineSupply(define, context)
   defineState(define, watched)
   return registry
 }
@@ -184,6 +185,37 @@ function defineCache(define: Definitions, context: ServerContext): void {
     'Disk that was freed so',
     [],
     one((report) => report.evictedBytes),
+  )
+}
+
+function defineSupply(define: Definitions, { supply }: ServerContext): void {
+  type Counts = ReturnType<typeof supply.counts>
+  const one = (pick: (counts: Counts) => number) => (): readonly Sample[] => [[pick(supply.counts())]]
+  const gauge = (name: string, help: string, pick: (counts: Counts) => number) =>
+    define.gauge(name, help, [], one(pick))
+  gauge('uus_files_kept', 'Package files that upstream dropped and that stay here', (now) => now.keptFiles)
+  gauge(
+    'uus_files_at_risk',
+    'Package files that upstream dropped and that are not here yet',
+    (now) => now.atRiskFiles,
+  )
+  gauge('uus_files_lost', 'Package files that upstream dropped and that nobody has', (now) => now.lostFiles)
+  gauge(
+    'uus_prefetch_waiting_files',
+    'Package files to be fetched before clients ask',
+    (now) => now.waitingFiles,
+  )
+  define.counter(
+    'uus_prefetched_files_total',
+    'Package files fetched before clients asked',
+    [],
+    one((now) => now.prefetchedFiles),
+  )
+  define.counter(
+    'uus_prefetched_bytes_total',
+    'Bytes of them',
+    [],
+    one((now) => now.prefetchedBytes),
   )
 }
 

@@ -129,6 +129,8 @@ function checkPackages(
   plainTexts: ReadonlyMap<string, Buffer>,
   findPackage: Published['findPackage'],
 ): string[] {
+  if (store.followed.find(channel.id) !== null)
+    return checkFollowed(channel, archive, plainTexts, findPackage)
   const names: string[] = []
   for (const index of store.archives.indexes()) {
     if (index.archive !== archive.name || index.suite !== suite) continue
@@ -154,6 +156,34 @@ function checkPackages(
       `${one.name} ${one.version} ${one.sha256}`
     assert.deepEqual(stanzas.map(key).sort(), expected.map(key).sort(), `${channel.name} ${path}`)
     for (const stanza of stanzas) {
+      const found = findPackage(channel, archive, stanza.path)
+      assert.deepEqual(found, { sha256: stanza.sha256, sizeBytes: stanza.sizeBytes }, stanza.path)
+      names.push(`${stanza.name} ${stanza.version}`)
+    }
+  }
+  return names.sort()
+}
+
+/** A slave has no views: every file that its texts name is found under that very channel. */
+function checkFollowed(
+  channel: PublishedChannel,
+  archive: PublishedArchive,
+  plainTexts: ReadonlyMap<string, Buffer>,
+  findPackage: Published['findPackage'],
+): string[] {
+  const names: string[] = []
+  for (const [path, plain] of plainTexts) {
+    if (/(^|\/)Sources$/.test(path)) {
+      const reader = new SourcesReader(path)
+      for (const { path: file, sha256: digest, sizeBytes } of [
+        ...reader.push(plain),
+        ...reader.end(),
+      ].flatMap((one) => one.files))
+        assert.deepEqual(findPackage(channel, archive, file), { sha256: digest, sizeBytes }, file)
+    }
+    if (!/(^|\/)Packages$/.test(path)) continue
+    const reader = new PackagesReader(path)
+    for (const stanza of [...reader.push(plain), ...reader.end()]) {
       const found = findPackage(channel, archive, stanza.path)
       assert.deepEqual(found, { sha256: stanza.sha256, sizeBytes: stanza.sizeBytes }, stanza.path)
       names.push(`${stanza.name} ${stanza.version}`)

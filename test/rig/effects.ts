@@ -18,6 +18,9 @@ export async function checkEffectsHaveRows(catalogue: string, what: string): Pro
   compare('snapshots', snapshots(store), snapshotRows(rows))
   compare('decisions', decisions(store), decisionRows(rows))
   compare('keys', keys(store), keyRows(rows))
+  compare('keys that are retired', retiredKeys(store), retiredRows(rows))
+  compare('pinned snapshots', pinned(store), pinnedRows(rows))
+  compare('blocked files', blocked(store), blockedRows(rows))
   compare('configuration', configuration(store), configurationRows(rows))
   compare('people', people(store), peopleRows(rows))
   compare('what is out of the configuration', frozen(store), frozenRows(rows))
@@ -47,7 +50,7 @@ function snapshots(store: Store): string[] {
 function snapshotRows(rows: readonly AuditRow[]): string[] {
   return rows
     .map((row) => ({ row, details: row.details as Details }))
-    .filter(({ details }) => details.snapshot !== undefined)
+    .filter(({ details }) => details.snapshot !== undefined && details.channel !== undefined)
     .map(({ row, details }) => `${details.channel} ${details.snapshot} ${row.reason}`)
 }
 
@@ -66,6 +69,8 @@ function decisionRows(rows: readonly AuditRow[]): string[] {
     const by = `${row.at} ${row.actor.name}`
     if (['hold', 'unhold', 'approve', 'decline'].includes(row.action))
       return [`${by} ${row.action} ${row.subject} ${details.version ?? null}`]
+    if (isRemoval(row))
+      return (details.items as Details[]).map((one) => `${by} decline ${one.source} ${one.version}`)
     return ((details.held ?? []) as string[]).map((source) => `${by} hold ${source} null`)
   })
 }
@@ -81,9 +86,56 @@ function keyRows(rows: readonly AuditRow[]): string[] {
   return rows.flatMap((row) => {
     const details = row.details as Details
     if (row.action === 'make key') return [details.fingerprint as string]
+    if (row.action === 'rotate key' || row.action === 'drop key')
+      return details.standby === undefined ? [] : [details.standby as string]
     if (row.action !== 'configure channel') return []
     return (details.keys as string[]).map((key) => key.split(' ')[0]!)
   })
+}
+
+function isRemoval({ action }: AuditRow): boolean {
+  return action === 'remove' || action === 'remove --force'
+}
+
+function retiredKeys(store: Store): string[] {
+  const all = store.channels.list().flatMap((channel) => store.keys.list(channel.id))
+  return all.filter((key) => key.role === 'retired').map((key) => key.fingerprint)
+}
+
+function retiredRows(rows: readonly AuditRow[]): string[] {
+  return rows
+    .filter((row) => row.action === 'drop key')
+    .map((row) => (row.details as Details).fingerprint as string)
+}
+
+function pinned(store: Store): string[] {
+  return store.channels.list().flatMap((channel) =>
+    store.channels
+      .snapshots(channel.id)
+      .filter((one) => one.keptAt !== null)
+      .map((one) => `${channel.name} ${one.id}`),
+  )
+}
+
+function pinnedRows(rows: readonly AuditRow[]): string[] {
+  const names = new Set<string>()
+  for (const { action, subject, details } of rows) {
+    const name = `${subject} ${(details as Details).snapshot}`
+    if (action === 'snapshot keep') names.add(name)
+    if (action === 'snapshot unkeep') names.delete(name)
+  }
+  return [...names]
+}
+
+function blocked(store: Store): string[] {
+  return store.db.pluck<string>('SELECT lower(hex(sha256)) FROM blocked_file').all()
+}
+
+function blockedRows(rows: readonly AuditRow[]): string[] {
+  const items = rows
+    .filter((row) => isRemoval(row) && (row.details as Details).isBlocked === true)
+    .flatMap((row) => (row.details as Details).items as Details[])
+  return [...new Set(items.flatMap((one) => one.files as string[]))]
 }
 
 function configuration(store: Store): string[] {

@@ -55,7 +55,7 @@ export class ProxyRig implements AsyncDisposable {
         openPackage: ({ path }, file) => pool.open(file, path),
         signedFile: () => Promise.reject(new Error('There are none here')),
         isSuspect: (sha256) => pool.pool.isSuspect(sha256),
-        onUsed: (sha256) => void this.used.push(sha256),
+        onUsed: (_place, sha256) => void this.used.push(sha256),
         onError: (error) => void this.errors.push(error),
       },
       (_request, response) => void response.writeHead(404).end('elsewhere\n'),

@@ -13,6 +13,10 @@ export class Relay implements AsyncDisposable {
   /** Runs before a request is passed on. */
   before: (path: string) => Promise<void> | void = () => {}
 
+  #isCut = false
+  /** Changes what is passed on, the body as a whole; null leaves the answer as it is. */
+  bend: ((path: string, body: Buffer) => Buffer | null | 'cut') | null = null
+
   private constructor() {
     this.#server = createServer((from, to) => void this.#pass(from, to))
   }
@@ -34,15 +38,53 @@ export class Relay implements AsyncDisposable {
 
   async #pass(from: IncomingMessage, to: ServerResponse): Promise<void> {
     const path = (from.url ?? '/').replace(/^http:\/\/[^/]+/, '')
+    if (this.#isCut) {
+      to.destroy()
+      return
+    }
     await this.before(path)
     const passed = request(`${this.target}${path}`, { method: from.method, headers: from.headers })
     passed.on('response', (answer) => {
       this.requests.push({ path, status: answer.statusCode! })
+      if (this.bend !== null) {
+        void this.#passBent(path, answer, to)
+        return
+      }
       to.writeHead(answer.statusCode!, answer.headers)
       answer.pipe(to)
     })
     passed.on('error', () => to.destroy())
     from.pipe(passed)
+  }
+
+  async #passBent(path: string, answer: IncomingMessage, to: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = []
+    try {
+      for await (const chunk of answer) chunks.push(chunk as Buffer)
+    } catch {
+      to.destroy()
+      return
+    }
+    const body = Buffer.concat(chunks)
+    const bent = this.bend?.(path, body) ?? body
+    if (this.#isCut || to.destroyed) to.destroy()
+    else if (bent === 'cut') {
+      to.writeHead(answer.statusCode!, { ...answer.headers, 'content-length': String(body.length) })
+      to.write(body.subarray(0, body.length >> 1), () => to.destroy())
+    } else {
+      const { 'transfer-encoding': _, ...headers } = answer.headers
+      to.writeHead(answer.statusCode!, { ...headers, 'content-length': String(bent.length) }).end(bent)
+    }
+  }
+
+  /** Nobody answers any more, and what is under way is cut off. */
+  async cut(): Promise<void> {
+    this.#isCut = true
+    this.#server.closeAllConnections()
+  }
+
+  mend(): void {
+    this.#isCut = false
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

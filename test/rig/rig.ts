@@ -29,6 +29,8 @@ export interface RigArchive {
 
 export interface RigOptions {
   readonly archives: readonly RigArchive[]
+  /** Local archives, as YAML flow values. */
+  readonly local?: readonly string[]
   /** The `channels:` block, as YAML flow values by name. */
   readonly channels?: Readonly<Record<string, string>>
   /** Further top-level YAML lines. */
@@ -59,6 +61,7 @@ export function writeConfig(folder: string, options: RigOptions): string {
     ...(options.more ?? []),
     'archives:',
     ...archives,
+    ...(options.local ?? []).map((value) => `  - ${value}`),
     'channels:',
     ...Object.entries(channels).map(([name, value]) => `  ${name}: ${value}`),
     '',

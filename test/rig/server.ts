@@ -1,7 +1,7 @@
 // The real server, as a process of its own, and the real command line against its data directory.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { callServer } from '../../src/actions/socket.ts'
@@ -37,12 +37,38 @@ export class TestServer implements AsyncDisposable {
     return server
   }
 
+  /** Makes a slave by the very command that `uus slave add` printed; with further lines of configuration. */
+  static async enrol(command: string, more: readonly string[] = [], isStarted = true): Promise<TestServer> {
+    const server = new TestServer(mkdtempSync(join(tmpdir(), 'uus-slave-')))
+    try {
+      const [, ...words] = command.split(' ')
+      const flags = ['--data', join(server.folder, 'data'), '--listen', '127.0.0.1:0']
+      const { status, output } = await server.uus(...words, ...flags)
+      if (status !== 0) throw new Error(`${command} (exit ${status}): ${output}`)
+      appendFileSync(server.configPath, more.map((line) => `${line}\n`).join(''))
+      if (isStarted) await server.restart()
+    } catch (error) {
+      await server[Symbol.asyncDispose]()
+      throw error
+    }
+    return server
+  }
+
   get configPath(): string {
     return join(this.folder, 'config.yaml')
   }
 
   get url(): string {
     return `http://127.0.0.1:${this.#port}`
+  }
+
+  /** Of the forward proxy. Logged right after the address of the server. */
+  async proxyUrl(): Promise<string> {
+    for (;;) {
+      const port = /Forward proxy on \S+:(\d+)/.exec(this.log.slice(this.log.lastIndexOf('Serving on')))?.[1]
+      if (port !== undefined) return `http://127.0.0.1:${port}`
+      await once(this.#child!.stderr!, 'data')
+    }
   }
 
   get pid(): number {

@@ -1,14 +1,21 @@
 // Stories: an archive that offers suites, one after the other, and UUS beside it.
+import { upkeepStep } from '../../src/actions/update.ts'
 import { FakeArchive, type SuiteSpec } from './archive.ts'
 import { minute } from './clock.ts'
-import type { BuiltPackage } from './packages.ts'
+import { aPackage, type BuiltPackage } from './packages.ts'
 import { Rig, type RigOptions } from './rig.ts'
 
 let date = Date.UTC(2026, 10, 20)
 
-export function suite(content: readonly BuiltPackage[], more: Partial<SuiteSpec> = {}): SuiteSpec {
+/** Each Release is a little newer than the one before. */
+export function nextDate(): number {
   date += minute
-  return { components: { main: { amd64: content } }, date, ...more }
+  return date
+}
+
+/** A suite with one component and one architecture. */
+export function suite(content: readonly BuiltPackage[], more: Partial<SuiteSpec> = {}): SuiteSpec {
+  return { components: { main: { amd64: content } }, date: nextDate(), ...more }
 }
 
 export interface Story {
@@ -35,3 +42,26 @@ export async function tell(
   await story({ archive, rig, offer })
   await rig.check()
 }
+
+/** The same with one suite, `stable`, that the story publishes itself. */
+export async function withRig(
+  content: readonly BuiltPackage[],
+  story: (rig: Rig, archive: FakeArchive) => Promise<void>,
+  options: Partial<RigOptions> = {},
+): Promise<void> {
+  await tell({ stable: suite(content) }, ({ rig, archive }) => story(rig, archive), options)
+}
+
+/** Channels of which the second is gated as told: YAML of its settings. */
+export const gated = (settings: string) => ({
+  channels: { testing: '{from: upstream}', approved: `{from: testing, ${settings}}` },
+})
+
+export const approved = (rig: Rig) => rig.shows('approved', 'stable')
+
+/** What the timer does. */
+export const upkeep = (rig: Rig) =>
+  rig.process.context.jobs.run(upkeepStep, {}, { actor: { name: 'uus', via: 'schedule' }, emit: () => {} })
+
+export const version = (name: string, text: string, depends?: string) =>
+  aPackage({ name, version: text, ...(depends === undefined ? {} : { depends }) })

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type InitOrder, initConfig } from '../../src/actions/init.ts'
-import { type ArchiveConfig, parseConfig } from '../../src/config/config.ts'
+import type { ArchiveConfig } from '../../src/config/archives.ts'
+import { parseConfig } from '../../src/config/config.ts'
 import { RealDisk } from '../../src/lib/disk.ts'
 
 /** A configuration made from the host's sources, if one of its archives answers; null where none does. */
@@ -17,6 +18,7 @@ export async function hostConfig(): Promise<string | null> {
       data: join(folder, 'data'),
       listen: '127.0.0.1:0',
       baseUrl: null,
+      slave: null,
       examplePath: join(import.meta.dirname, '..', '..', 'config.example.yaml'),
     }
     await initConfig(order, new RealDisk())

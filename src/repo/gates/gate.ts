@@ -7,6 +7,7 @@ import type { GateOptions, RuleOptions } from '../options.ts'
 import { approvals } from './approvals.ts'
 import { freeze } from './freeze.ts'
 import { holds } from './holds.ts'
+import { type AbsentFile, obtainable } from './obtainable.ts'
 import { phasing } from './phasing.ts'
 import { rules } from './rules.ts'
 import { soak } from './soak.ts'
@@ -58,12 +59,14 @@ export interface Facts {
   readonly soakingFrom: string | null
   /** Upstream hands it out to so many per cent of machines; null: to all. */
   readonly phasedPercentage: number | null
+  /** What would enter and cannot be had as things are. */
+  readonly absentFiles: readonly AbsentFile[]
 }
 
 export type Gate = (facts: Facts) => Verdict
 
 /** In the order in which they are shown. */
-const gates: readonly Gate[] = [holds, withdrawn, rules, approvals, soak, phasing, freeze, window]
+const gates: readonly Gate[] = [holds, withdrawn, rules, approvals, soak, phasing, freeze, window, obtainable]
 
 export function judge(facts: Facts): Verdict[] {
   return gates.map((gate) => gate(facts))
@@ -74,9 +77,20 @@ export function obstacles(verdicts: readonly Verdict[]): Verdict[] {
   return verdicts.filter((verdict) => verdict.state !== 'pass')
 }
 
-/** When what only waits gets through; null if something else keeps it out, or nothing does. */
-export function eligibleAt(verdicts: readonly Verdict[]): number | null {
-  const found = obstacles(verdicts)
-  const times = found.flatMap((verdict) => (verdict.state === 'waiting' ? [verdict.until] : []))
-  return found.length > 0 && times.length === found.length ? Math.max(...times) : null
+const maxTurns = 20
+
+/**
+ * When what only waits gets through; null if something else keeps it out, or nothing does. Judged again at each time that
+ * a gate names: where a soak ends a window may be closed.
+ */
+export function eligibleAt(facts: Facts): number | null {
+  let at = facts.now
+  for (let turn = 0; turn < maxTurns; turn++) {
+    const found = obstacles(judge({ ...facts, now: at }))
+    if (found.length === 0) return turn === 0 ? null : at
+    const times = found.flatMap((verdict) => (verdict.state === 'waiting' ? [verdict.until] : []))
+    if (times.length < found.length) return null
+    at = Math.max(...times)
+  }
+  return null
 }

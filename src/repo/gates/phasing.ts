@@ -9,6 +9,8 @@ export const phasing: Gate = ({ item, gates, phasedPercentage }) => {
   if (phasedPercentage === null) return { gate, state: 'pass', sentence: 'Handed out to all machines' }
   if (isSecuritySuite(...item.suites))
     return { gate, state: 'pass', sentence: 'Security updates are not phased' }
+  if (Number.isNaN(phasedPercentage))
+    return { gate, state: 'cannot-tell', sentence: 'Upstream says of phasing what is no number' }
   if (phasedPercentage === 0)
     return { gate, state: 'blocked', sentence: 'Ubuntu halted this update (0 % of machines get it)' }
   if (phasedPercentage >= 100 || gates.phasing === 'started')

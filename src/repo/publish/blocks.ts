@@ -14,26 +14,34 @@ export interface RawBlock {
   readonly bytes: Buffer
 }
 
-const minBytes = 32 << 10
-const maxBytes = 256 << 10
+/** Where blocks may end. */
+export interface BlockSizes {
+  readonly minBytes: number
+  readonly maxBytes: number
+  /** A name may begin a block if none of these bits is set in its CRC-32. */
+  readonly borderMask: number
+}
+
 // One name in 128 may begin a block: with stanzas of some 800 bytes, blocks come to 128 KiB on average.
-const borderMask = 127
+export const blockSizes: BlockSizes = { minBytes: 32 << 10, maxBytes: 256 << 10, borderMask: 127 }
 
 /**
- * Cuts before a name whose hash says so, never under 32 KiB; by 256 KiB in any case, then even inside one name.
+ * Cuts before a name whose hash says so, never under `minBytes`; by `maxBytes` in any case, then even inside one name.
  * A single entry larger than that is a block of its own. What is cut depends on nothing but the entries since the
  * last cut, and the one that follows it.
  */
 export class BlockCutter {
   readonly #separator: string
+  readonly #sizes: BlockSizes
   #texts: Buffer[] = []
   #bytes = 0
   #firstName = ''
   #lastName = ''
 
   /** `separator` follows each entry: a newline, where blank lines part them. */
-  constructor(separator: '' | '\n') {
+  constructor(separator: '' | '\n', sizes = blockSizes) {
     this.#separator = separator
+    this.#sizes = sizes
   }
 
   get isEmpty(): boolean {
@@ -43,7 +51,8 @@ export class BlockCutter {
   /** Takes an entry; the block that ended before it, if one did. */
   push({ name, text }: IndexEntry): RawBlock | null {
     const bytes = text.length + this.#separator.length
-    const isBorder = this.#bytes >= minBytes && name !== this.#lastName && isBorderName(name)
+    const { minBytes, maxBytes, borderMask } = this.#sizes
+    const isBorder = this.#bytes >= minBytes && name !== this.#lastName && (crc32(name) & borderMask) === 0
     const ended = this.#bytes > 0 && (isBorder || this.#bytes + bytes > maxBytes) ? this.end() : null
     if (this.#bytes === 0) this.#firstName = name
     this.#texts.push(text)
@@ -74,7 +83,3 @@ export class BlockCutter {
 }
 
 const newline = 10
-
-function isBorderName(name: string): boolean {
-  return (crc32(name) & borderMask) === 0
-}

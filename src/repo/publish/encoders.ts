@@ -28,7 +28,9 @@ export const textEncoder: Encoder = { name: 'text', ending: '', encode: asItIs }
 /** A file that is passed on as upstream has it. */
 export const plainEncoder: Encoder = { name: 'plain', ending: '', encode: asItIs }
 
-export const packedEncoders: Record<PackedForm, Encoder> = {
+export type Encoders = Readonly<Record<PackedForm, Encoder>>
+
+export const packedEncoders: Encoders = {
   gz: {
     name: 'gz6-1',
     ending: '.gz',

@@ -12,6 +12,7 @@ import {
   containerOf,
   type EncodedBlock,
   type Encoder,
+  type Encoders,
   type PackedForm,
   packedEncoders,
   plainEncoder,
@@ -58,9 +59,11 @@ export class PublishSession implements AsyncDisposable {
   readonly #prepared: PreparedText[] = []
   /** Whole files, which are packs of one block. */
   readonly #whole: PackedBlock[] = []
+  readonly #encoders: Encoders
 
-  constructor(catalogue: Texts, packs: Blobs, texts: Blobs) {
+  constructor(catalogue: Texts, packs: Blobs, texts: Blobs, encoders: Encoders = packedEncoders) {
     this.#catalogue = catalogue
+    this.#encoders = encoders
     this.#packs = this.#open(packs)
     this.#texts = this.#open(texts)
   }
@@ -80,7 +83,7 @@ export class PublishSession implements AsyncDisposable {
     formsOf: (kept: StoredBlock) => KnownForms,
     { keepsText = true, trustsPacks = true, check = () => {} }: PackOptions = {},
   ): Promise<PackedIndex> {
-    const packers = encodersOf(forms).map((encoder) =>
+    const packers = encodersOf(forms, this.#encoders).map((encoder) =>
       encoder === textEncoder
         ? new FormPacker(encoder, this.#texts, keepsText)
         : new FormPacker(encoder, this.#packs),
@@ -208,8 +211,9 @@ export function usableForms(
   catalogue: Texts,
   textSha256: Sha256,
   forms: readonly PackedForm[],
+  encoders: Encoders = packedEncoders,
 ): (block: StoredBlock) => KnownForms | null {
-  const byEncoder = encodersOf(forms).map(
+  const byEncoder = encodersOf(forms, encoders).map(
     ({ name }) => [name, catalogue.packedForms(textSha256, name)] as const,
   )
   return (block) => {
@@ -241,8 +245,8 @@ interface Packs {
 }
 
 /** The text itself first, then the forms. */
-function encodersOf(forms: readonly PackedForm[]): Encoder[] {
-  return [textEncoder, ...forms.map((form) => packedEncoders[form])]
+function encodersOf(forms: readonly PackedForm[], encoders: Encoders): Encoder[] {
+  return [textEncoder, ...forms.map((form) => encoders[form])]
 }
 
 type Step =

@@ -1,10 +1,10 @@
 // The entries of an index as a channel publishes it, from the views as they will be after a change.
 import { withoutPhasing } from '../../debian/packages.ts'
-import type { RecordKind, RenderedRecord } from '../../store/records.ts'
+import type { NamedRecord, RecordKind, RenderedRecord } from '../../store/records.ts'
 import type { Store } from '../../store/store.ts'
 import type { ViewChange } from '../../store/views.ts'
 import type { IndexEntry } from './blocks.ts'
-import { inIndexOrder } from './order.ts'
+import { inIndexOrder, inNameOrder } from './order.ts'
 import type { EntrySource } from './splice.ts'
 
 const textsAtATime = 256
@@ -51,13 +51,24 @@ function* allEntries(
   revision?: number,
 ): Generator<IndexEntry> {
   const present = viewId === null ? [] : store.views.recordIds(viewId, revision)
-  const keys = inIndexOrder(store.records.sortKeys(afterChange(present, change)))
-  for (let at = 0; at < keys.length; at += textsAtATime) {
-    const some = keys.slice(at, at + textsAtATime)
-    const texts = store.records.texts(some.map((key) => key.id))
+  const ordered = inOrder(store, afterChange(present, change))
+  for (let at = 0; at < ordered.length; at += textsAtATime) {
+    const some = ordered.slice(at, at + textsAtATime)
+    const texts = store.records.texts(some.map((one) => one.id))
     for (const [index, text] of texts.entries())
       yield { name: some[index]!.name, text: publishedText(kind, text) }
   }
+}
+
+/** Few names have several entries: only of these it is known what else they are sorted by. */
+function inOrder(store: Store, ids: readonly number[]): NamedRecord[] {
+  const named = inNameOrder(store.records.named(ids))
+  const isTied = ({ name }: NamedRecord, at: number) =>
+    named[at - 1]?.name === name || named[at + 1]?.name === name
+  const tied = named.filter(isTied).map(({ id }) => id)
+  // The names are in order already, and each has as many places as entries.
+  const resolved = inIndexOrder(store.records.sortKeys(tied)).values()
+  return tied.length === 0 ? named : named.map((one, at) => (isTied(one, at) ? resolved.next().value! : one))
 }
 
 function afterChange(present: readonly number[], change: ViewChange | undefined): readonly number[] {

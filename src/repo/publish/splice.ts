@@ -1,6 +1,6 @@
 // The splice: the blocks of a changed index, those that the change touches rendered anew, the others kept.
 // Pure but for the entries, which it asks for by ranges of names.
-import { BlockCutter, type IndexEntry, type RawBlock } from './blocks.ts'
+import { BlockCutter, blockSizes, type IndexEntry, type RawBlock } from './blocks.ts'
 
 /** A block of the present text, as far as the splice looks at it. */
 export interface NamedBlock {
@@ -28,12 +28,13 @@ export function* spliceBlocks<B extends NamedBlock>(
   entries: EntrySource,
   separator: '' | '\n',
   isUsable: (block: B) => boolean = () => true,
+  sizes = blockSizes,
 ): Generator<Piece<B>> {
   const isTouched = markTouched(present, touched, isUsable)
   let at = 0
   do {
     if (at < present.length && !isTouched[at]) yield { type: 'kept', block: present[at++]! }
-    else at = yield* renderRegion(present, isTouched, at, entries, separator)
+    else at = yield* renderRegion(present, isTouched, at, entries, new BlockCutter(separator, sizes))
   } while (at < present.length)
 }
 
@@ -46,9 +47,8 @@ function* renderRegion<B extends NamedBlock>(
   isTouched: readonly boolean[],
   start: number,
   entries: EntrySource,
-  separator: '' | '\n',
+  cutter: BlockCutter,
 ): Generator<Piece<B>, number> {
-  const cutter = new BlockCutter(separator)
   let from = start === 0 ? null : present[start]!.firstName
   for (let at = start; ; ) {
     const canEnd = at > start && !isTouched[at]

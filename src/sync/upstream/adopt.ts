@@ -236,7 +236,16 @@ export class Adopter {
     return this.#archives.get(input.archive)!
   }
 
-  async #verify({ archive, suite, fetched }: ExamineInput): Promise<VerifiedRelease> {
+  /** Verifies with the archive's own keys; the suite need not be one that is adopted. */
+  verify(input: Pick<ExamineInput, 'archive' | 'suite' | 'fetched'>): Promise<VerifiedRelease> {
+    return this.#verify(input)
+  }
+
+  async #verify({
+    archive,
+    suite,
+    fetched,
+  }: Pick<ExamineInput, 'archive' | 'suite' | 'fetched'>): Promise<VerifiedRelease> {
     const keyring = await this.#keyring(archive)
     const now = this.#repo.clock.now()
     const file = Buffer.from(fetched.file)

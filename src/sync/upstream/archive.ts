@@ -26,6 +26,8 @@ export interface UpstreamArchive {
   releaseOf(suite: string): string | null
   readonly checksValidUntil: boolean
   readonly maxAgeSeconds: number
+  /** Null: those of the public archives among the addresses. */
+  readonly snapshotUris: readonly string[] | null
   readonly transport: Transport
 }
 

@@ -1,0 +1,122 @@
+// Which package files have to be kept: what gated channels and candidates name, and upstream does not offer any more.
+// Whatever upstream offers can be had again.
+import { compareVersions, highestVersion } from '../debian/version.ts'
+import type { Sha256 } from '../lib/digest.ts'
+import type { SuiteIndex } from '../store/archives.ts'
+import type { Channel } from '../store/channels.ts'
+import type { PackageRecord } from '../store/records.ts'
+import type { Placed, View } from '../store/views.ts'
+import { isWithdrawn, suiteClassOf } from './pending.ts'
+import { retainedHere } from './published.ts'
+import type { Repo } from './repo.ts'
+
+export interface NeededFile {
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+  readonly archive: string
+  /** Below the archive. */
+  readonly path: string
+  /** The gated channel that names it, or that it may enter. */
+  readonly channel: string
+  readonly source: string
+  /** Of the source. */
+  readonly version: string
+  /** Of an index that upstream has no more: kept if it is here, but nobody knows where to fetch it. */
+  readonly isFrozen: boolean
+}
+
+/** Each file once. */
+export function neededFiles(repo: Repo): NeededFile[] {
+  const found = new Map<Sha256, NeededFile>()
+  for (const channel of repo.store.channels.list()) {
+    if (channel.parentId === null || channel.follows) continue
+    for (const file of new Needs(repo, channel).list())
+      if (!found.has(file.sha256)) found.set(file.sha256, file)
+  }
+  return [...found.values()]
+}
+
+/** What one gated channel needs. */
+class Needs {
+  readonly #repo: Repo
+  readonly #channel: Channel
+  readonly #upstream: number
+  readonly #classes: ReadonlyMap<number, string>
+  readonly #retainedSince: number
+  readonly #shown = new Map<string, Placed[]>()
+  readonly #offered = new Map<string, Placed[]>()
+
+  constructor(repo: Repo, channel: Channel) {
+    const { store, clock, channels } = repo
+    this.#repo = repo
+    this.#channel = channel
+    this.#upstream = store.channels.upstream().id
+    this.#classes = new Map(store.archives.suites().map((suite) => [suite.id, suiteClassOf(suite)]))
+    const feeding = store.channels.get(channel.parentId!)
+    this.#retainedSince = retainedHere(store, channels, feeding, clock.now())
+  }
+
+  list(): NeededFile[] {
+    const { store } = this.#repo
+    const indexes = new Map(store.archives.indexes().map((index) => [index.id, index]))
+    return store.views
+      .list(this.#channel.id)
+      .filter((view) => view.liveSince !== null)
+      .flatMap((view) => this.#inView(view, indexes.get(view.indexId)!))
+  }
+
+  #inView(view: View, index: SuiteIndex): NeededFile[] {
+    const { store } = this.#repo
+    const offering = store.views.find(this.#upstream, view.indexId)
+    const isFrozen = index.frozenAt !== null
+    const named =
+      offering === null || isFrozen
+        ? store.views.recordIds(view.id)
+        : store.views.missing(view.id, offering.id)
+    const unoffered = named
+      .map((id) => store.records.get(id))
+      .filter((record) => isFrozen || !this.#isOffered(record, index))
+    const candidates = isFrozen || offering === null ? [] : this.#candidates(view, offering, index)
+    return this.#filesOf([...unoffered, ...candidates], index, isFrozen)
+  }
+
+  /** What the feeding channel holds, or held lately, and upstream does not any more. */
+  #candidates(view: View, offering: View, index: SuiteIndex): PackageRecord[] {
+    const { store } = this.#repo
+    const feeding = store.views.find(this.#channel.parentId!, view.indexId)
+    if (feeding === null) return []
+    return store.supplies
+      .shownSinceButNow(feeding.id, this.#retainedSince, offering.id, view.id)
+      .map((id) => store.records.get(id))
+      .filter((record) => !this.#isOffered(record, index) && this.#isCandidate(record, index))
+  }
+
+  /** Another stanza upstream may name the very file. */
+  #isOffered({ name, sha256 }: PackageRecord, { archiveId }: SuiteIndex): boolean {
+    return this.#repo.store.views
+      .byName(this.#upstream, name)
+      .some((one) => one.archiveId === archiveId && one.sha256 === sha256)
+  }
+
+  /** Not older than what the channel has, and not withdrawn. */
+  #isCandidate({ source, sourceVersion }: PackageRecord, index: SuiteIndex): boolean {
+    const competing = (one: Placed) =>
+      one.release === index.release && this.#classes.get(one.suiteId) === this.#classes.get(index.suiteId)
+    const versions = (cache: Map<string, Placed[]>, channelId: number) => {
+      const known = cache.get(source) ?? this.#repo.store.views.bySource(channelId, source)
+      cache.set(source, known)
+      return known.filter(competing).map((one) => one.sourceVersion)
+    }
+    if (isWithdrawn(versions(this.#offered, this.#upstream), sourceVersion)) return false
+    const highest = highestVersion(versions(this.#shown, this.#channel.id))
+    return highest === undefined || compareVersions(sourceVersion, highest) >= 0
+  }
+
+  #filesOf(records: readonly PackageRecord[], index: SuiteIndex, isFrozen: boolean): NeededFile[] {
+    const byId = new Map(records.map((record) => [record.id, record]))
+    return this.#repo.store.supplies.filesOf([...byId.keys()]).map(({ recordId, ...file }) => {
+      const { source, sourceVersion: version } = byId.get(recordId)!
+      return { ...file, archive: index.archive, channel: this.#channel.name, source, version, isFrozen }
+    })
+  }
+}

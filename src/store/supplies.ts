@@ -1,0 +1,196 @@
+// Package files that have to be here before anybody asks: what the records name, what could not be had, and what
+// clients asked for before.
+import { type Sha256, sha256Bytes, sha256FromBytes } from '../lib/digest.ts'
+import type { Database, Tx } from './database.ts'
+
+/** A file that a record names. */
+export interface NamedRecordFile {
+  readonly recordId: number
+  readonly path: string
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+}
+
+/** A file that could not be had when it was tried last. */
+export interface MissingFile {
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+  readonly archive: string
+  /** Below the archive. */
+  readonly path: string
+  readonly channel: string
+  readonly source: string
+  /** Of the source. */
+  readonly version: string
+  readonly triedAt: number
+  /** Every address says that it has no such file. */
+  readonly isFinal: boolean
+  readonly error: string
+}
+
+interface MissingRow {
+  sha256: Uint8Array
+  size_bytes: number
+  archive: string
+  path: string
+  channel: string
+  source: string
+  version: string
+  tried_at: number
+  is_final: number
+  error: string
+}
+
+export class Supplies {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  filesOf(recordIds: readonly number[]): NamedRecordFile[] {
+    return this.#db
+      .prepare<{ record_id: number; path: string; sha256: Uint8Array; size_bytes: number }>(
+        `SELECT file.record_id, file.path, file.sha256, file.size_bytes
+         FROM json_each(?) CROSS JOIN named_file AS file ON file.record_id = json_each.value`,
+      )
+      .all(JSON.stringify(recordIds))
+      .map((row) => ({
+        recordId: row.record_id,
+        path: row.path,
+        sha256: sha256FromBytes(row.sha256),
+        sizeBytes: row.size_bytes,
+      }))
+  }
+
+  /** Records that a view showed at some time since a revision, and that neither of two other views shows now. */
+  shownSinceButNow(viewId: number, since: number, notIn: number, norIn: number): number[] {
+    const isIn = (name: string) =>
+      `EXISTS (SELECT 1 FROM member AS ${name} WHERE ${name}.view_id = ? AND ${name}.record_id = member.record_id
+         AND ${name}.until IS NULL)`
+    return this.#db
+      .pluck<number>(
+        `SELECT DISTINCT record_id FROM member WHERE view_id = ? AND (until IS NULL OR until > ?)
+           AND NOT ${isIn('first')} AND NOT ${isIn('second')}`,
+      )
+      .all(viewId, since, notIn, norIn)
+  }
+
+  /** Records that a view shows now and did not at a revision, with the one since which it does. */
+  enteredSince(viewId: number, revision: number): { readonly id: number; readonly since: number }[] {
+    return this.#db
+      .prepare<{ id: number; since: number }>(
+        'SELECT record_id AS id, since FROM member WHERE view_id = ? AND since > ? AND until IS NULL',
+      )
+      .all(viewId, revision)
+  }
+
+  /** The smallest package file that a view shows now; null if it shows none. */
+  smallestFile(viewId: number): NamedRecordFile | null {
+    const id = this.#db
+      .pluck<number>(
+        `SELECT record.id FROM member CROSS JOIN record ON record.id = member.record_id
+         WHERE member.view_id = ? AND member.until IS NULL AND record.kind = 1
+         ORDER BY record.size_bytes, record.id LIMIT 1`,
+      )
+      .get(viewId)
+    return id === undefined ? null : (this.filesOf([id])[0] ?? null)
+  }
+
+  /** When a channel began to show a file, and when it did not any more; null if it never did. Looks through everything. */
+  seen(channelId: number, sha256: Sha256): { from: number; until: number | null } | null {
+    const row = this.#db
+      .prepare<{ since: number | null; until: number | null; is_open: number }>(
+        `SELECT min(member.since) AS since, max(member.until) AS until, max(member.until IS NULL) AS is_open
+         FROM record
+         CROSS JOIN view ON view.channel_id = ?
+         CROSS JOIN member ON member.view_id = view.id AND member.record_id = record.id
+         WHERE record.id IN (SELECT record_id FROM named_file WHERE named_file.sha256 = ?)`,
+      )
+      .get(channelId, sha256Bytes(sha256))
+    if (row === undefined || row.since === null) return null
+    return { from: row.since, until: row.is_open === 1 ? null : row.until }
+  }
+
+  missing(): MissingFile[] {
+    return this.#db
+      .prepare<MissingRow>('SELECT * FROM missing_file ORDER BY archive, path')
+      .all()
+      .map(toMissing)
+  }
+
+  findMissing(sha256: Sha256): MissingFile | null {
+    const row = this.#db
+      .prepare<MissingRow>('SELECT * FROM missing_file WHERE sha256 = ?')
+      .get(sha256Bytes(sha256))
+    return row === undefined ? null : toMissing(row)
+  }
+
+  recordMissing(tx: Tx, file: MissingFile): void {
+    tx.run(
+      `INSERT OR REPLACE INTO missing_file
+         (sha256, size_bytes, archive, path, channel, source, version, tried_at, is_final, error)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      sha256Bytes(file.sha256),
+      file.sizeBytes,
+      file.archive,
+      file.path,
+      file.channel,
+      file.source,
+      file.version,
+      file.triedAt,
+      file.isFinal ? 1 : 0,
+      file.error,
+    )
+  }
+
+  forgetMissing(tx: Tx, sha256: Sha256): void {
+    tx.run('DELETE FROM missing_file WHERE sha256 = ?', sha256Bytes(sha256))
+  }
+
+  /** The packages, by name and architecture, whose files these are. Looks through everything. */
+  recordUsed(tx: Tx, channelId: number, files: readonly Sha256[], at: number): void {
+    // SQLite knows no bytes in JSON.
+    const digests = JSON.stringify(files)
+    tx.run(
+      `INSERT INTO used_package (channel_id, name, architecture, used_at)
+       SELECT DISTINCT ?, record.name, record.architecture, ? FROM record
+       WHERE record.kind IN (1, 2) AND lower(hex(record.sha256)) IN (SELECT value FROM json_each(?))
+       ON CONFLICT (channel_id, name, architecture) DO UPDATE SET used_at = excluded.used_at`,
+      channelId,
+      at,
+      digests,
+    )
+  }
+
+  /** Forgets what nobody asked for since. */
+  forgetUsed(tx: Tx, before: number): void {
+    tx.run('DELETE FROM used_package WHERE used_at < ?', before)
+  }
+
+  /** Of the records those whose package clients of the channel asked for, in whatever version. */
+  usedAmong(channelId: number, recordIds: readonly number[]): number[] {
+    return this.#db
+      .pluck<number>(
+        `SELECT record.id FROM json_each(?) CROSS JOIN record ON record.id = json_each.value
+         CROSS JOIN used_package ON used_package.channel_id = ? AND used_package.name = record.name
+           AND used_package.architecture = record.architecture`,
+      )
+      .all(JSON.stringify(recordIds), channelId)
+  }
+}
+
+function toMissing(row: MissingRow): MissingFile {
+  return {
+    sha256: sha256FromBytes(row.sha256),
+    sizeBytes: row.size_bytes,
+    archive: row.archive,
+    path: row.path,
+    channel: row.channel,
+    source: row.source,
+    version: row.version,
+    triedAt: row.tried_at,
+    isFinal: row.is_final === 1,
+    error: row.error,
+  }
+}
