@@ -1,9 +1,12 @@
 // `/api/v1`: every action, for whoever may; its description; and what it refuses. A real server, asked over HTTP.
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import { Validator } from '@seriousme/openapi-schema-validator'
+import type { AddResult } from '../src/actions/add.ts'
 import type { AuditPage } from '../src/actions/audit.ts'
 import { inputSchema, isReadByGet, queryInput } from '../src/actions/input-schema.ts'
 import { type AnyAction, actions } from '../src/actions/registry.ts'
@@ -14,7 +17,9 @@ import { pathOf } from '../src/web/openapi.ts'
 import { FakeArchive } from './rig/archive.ts'
 import { hour } from './rig/clock.ts'
 import { packages } from './rig/packages.ts'
+import { needs } from './rig/programs.ts'
 import { TestServer } from './rig/server.ts'
+import { anUpload, type Upload } from './rig/uploads.ts'
 
 const roles = ['viewer', 'approver', 'admin'] as const
 const password = 'correct horse battery staple'
@@ -25,7 +30,10 @@ let server: TestServer
 before(async () => {
   archive = await FakeArchive.start()
   await offer(['bash 5.1', 'vim 9.0'], 3)
-  server = await TestServer.start({ archives: [{ archive }] })
+  server = await TestServer.start({
+    archives: [{ archive }],
+    local: ['{name: local, local: true, suites: [stable], architectures: [amd64]}'],
+  })
   await server.call('update')
   await offer(['bash 5.2', 'vim 9.1'], 2)
   await server.call('update')
@@ -110,17 +118,18 @@ test('every action: 401 without a token, 403 below its role, 400 with all that i
     const nobody = await ask(path, null, {})
     assert.deepEqual([nobody.status, nobody.body.error?.code], [401, 'UNAUTHENTICATED'], action.verb)
     assert.match(nobody.headers.get('www-authenticate') ?? '', /^Bearer /)
+    const put = await ask(path, tokens.admin!, '{}', 'PUT')
+    assert.equal(put.status, 405, action.verb)
     for (const role of roles.slice(0, roles.indexOf(action.role))) {
       const { status, body } = await ask(path, tokens[role]!, {})
       assert.deepEqual([status, body.error?.code], [403, 'FORBIDDEN'], `${action.verb} as ${role}`)
     }
+    if (action.takesFiles) continue // has tests of its own
     const wrong = wrongInput(action)
     const { status, body } = await ask(path, tokens[action.role]!, wrong)
     assert.deepEqual([status, body.error?.code], [400, 'USAGE'], action.verb)
     const told = [body.error!.message, ...(body.error!.details ?? [])].join('\n')
     for (const name of Object.keys(wrong)) assert.match(told, new RegExp(`\\b${name}: `), action.verb)
-    const put = await ask(path, tokens.admin!, '{}', 'PUT')
-    assert.equal(put.status, 405, action.verb)
   }
 })
 
@@ -150,6 +159,12 @@ const calls: readonly (readonly [verb: string, input: Record<string, unknown>, s
   ['pins', { channel: 'approved', snapshot: '@newest' }],
   ['conf', { channel: 'approved' }],
   ['sources', { channel: 'approved' }],
+  ['snapshot export', { file: '@folder/bundle.tar', channel: 'approved', packages: 'none' }],
+  ['snapshot import', { file: '@folder/bundle.tar' }, 400],
+  ['slave add', { name: 'oslo' }],
+  ['slave list', {}],
+  ['slave revoke', { name: 'oslo' }],
+  ['sync', {}, 400],
   ['snapshot rollback', { channel: 'approved', id: '@oldest', reason: 'x', force: true }],
   ['archive list', {}],
   ['archive drop', { archive: 'test', reason: 'x' }, 409],
@@ -188,7 +203,10 @@ async function fillIn(input: Record<string, unknown>): Promise<Record<string, un
 
 test('every action is done for its role, and the answer is what the action says', async () => {
   assert.deepEqual(
-    [...actions.keys()].filter((verb) => !calls.some(([called]) => called === verb)),
+    [...actions.values()]
+      .filter(({ takesFiles }) => !takesFiles)
+      .map(({ verb }) => verb)
+      .filter((verb) => !calls.some(([called]) => called === verb)),
     [],
     'each has a call here',
   )
@@ -231,6 +249,88 @@ test('what can be read by GET gives the same as by POST', async () => {
   const { status, body } = await ask('/api/v1/pending?chanel=approved', tokens.viewer!)
   assert.equal(status, 400)
   assert.match(body.error!.message, /chanel: there is no such field \(there are: channel, releases\)/)
+})
+
+const upload = (
+  token: string | null,
+  fields: Record<string, string>,
+  files: readonly Upload[],
+  name = 'file',
+) => {
+  const form = new FormData()
+  for (const [field, value] of Object.entries(fields)) form.append(field, value)
+  for (const file of files) form.append(name, new Blob([new Uint8Array(file.bytes)]), file.name)
+  return send(form, token)
+}
+
+async function send(
+  body: FormData | string,
+  token: string | null,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const authorization = token === null ? {} : { Authorization: `Bearer ${token}` }
+  const response = await fetch(`${server.url}/api/v1/packages`, {
+    method: 'POST',
+    headers: { ...authorization, ...headers },
+    body,
+  })
+  return {
+    status: response.status,
+    body: (await response.json()) as Answer['body'],
+    headers: response.headers,
+  }
+}
+
+test('packages come as a form, one or many, and are in testing at once', needs('dpkg-deb'), async () => {
+  const place = { archive: 'local', suite: 'stable' }
+  const two = [await anUpload('tool', '1'), await anUpload('gadget', '1')]
+  const { status, body } = await upload(tokens.admin!, { ...place, reason: 'the new tool' }, two)
+  assert.equal(status, 200, JSON.stringify(body))
+  const items = (body as unknown as AddResult).items.map((item) => [item.package, item.isNew])
+  assert.deepEqual(items, [
+    ['tool', true],
+    ['gadget', true],
+  ])
+  const again = await upload(tokens.admin!, place, two)
+  assert.equal(again.body.status, 'nothing')
+  const pool = await fetch(`${server.url}/testing/local/dists/stable/main/binary-amd64/Packages.gz`)
+  assert.match(gunzipSync(await pool.arrayBuffer()).toString(), /^Package: gadget$/m)
+  const { items: rows } = await server.call<AuditPage>('audit', { action: 'add' })
+  assert.deepEqual(
+    [rows[0]!].map((row) => 'actor' in row && [row.actor, row.via, row.reason]),
+    [['admin', 'api', 'the new tool']],
+  )
+
+  const other = [await anUpload('tool', '1', {}, 'other bytes')]
+  const taken = await upload(tokens.admin!, place, other)
+  assert.deepEqual([taken.status, taken.body.error?.code], [409, 'VERSION_TAKEN'])
+  const wrong: readonly (readonly [Answer, number, RegExp])[] = [
+    [await upload(tokens.approver!, place, two), 403, /is for admins/],
+    [await upload(null, place, two), 401, /A token is needed/],
+    [await upload(tokens.admin!, {}, []), 400, /archive: /],
+    [await upload(tokens.admin!, { ...place, nosuch: '1' }, two), 400, /nosuch: there is no such field/],
+    [await upload(tokens.admin!, place, [{ name: '../x', bytes: Buffer.from('x') }]), 400, /is no \.deb/],
+    [
+      await upload(tokens.admin!, place, [{ name: 'x_1_amd64.deb', bytes: Buffer.from('x') }]),
+      400,
+      /x_1_amd64.deb/,
+    ],
+    [await send('{}', tokens.admin!), 400, /multipart\/form-data/],
+    [await send('--x', tokens.admin!, { 'Content-Type': 'multipart/form-data; boundary=x' }), 400, /form/],
+    [await send('', tokens.admin!, { 'Content-Type': 'multipart/form-data' }), 400, /multipart\/form-data/],
+  ]
+  for (const [answer, code, message] of wrong) {
+    assert.equal(answer.status, code, JSON.stringify(answer.body))
+    const { error } = answer.body
+    assert.match([error?.message, ...(error?.details ?? [])].join('\n'), message)
+  }
+  assert.deepEqual(
+    readdirSync(join(server.folder, 'data', 'uploads'), { recursive: true, withFileTypes: true }).filter(
+      (one) => one.isFile(),
+    ),
+    [],
+    'nothing is left behind',
+  )
 })
 
 test('gates bind approvers: --force is for administrators', async () => {

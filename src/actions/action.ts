@@ -119,6 +119,8 @@ export interface Action<I, O extends Outcome> {
   /** What needs more than that: `--force`. */
   roleFor?(input: I): Role
   readonly input: z.ZodType<I>
+  /** Its field `files` is what came with the request, staged (upload-area.ts) before it runs. */
+  readonly takesFiles?: boolean
   /** The step it consists of, where it is one and nothing else. */
   readonly step?: Step<I, O>
   run(context: ServerContext, input: I, call: Call): Promise<O>

@@ -115,6 +115,7 @@ export const addStep = step<CommitInput, AddResult>('add-packages', (context, or
 export const add = action<AddInput, AddResult>({
   verb: 'add',
   role: 'admin',
+  takesFiles: true,
   input: input as unknown as z.ZodType<AddInput>,
   async run(context, order, call) {
     const changes = order.files.filter((file) => file.name.endsWith('.changes'))

@@ -21,6 +21,13 @@ export const slaveVerbs: ReadonlySet<string> = new Set([
   'status',
   'sync',
   'update',
+  'user add',
+  'user list',
+  'user password',
+  'user remove',
+  'user revoke',
+  'user role',
+  'user token',
 ])
 
 /** ON_SLAVE for what only a master does. */

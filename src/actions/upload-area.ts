@@ -72,6 +72,20 @@ export class UploadArea {
     }
   }
 
+  /** The same, of a file with a name. */
+  async stageNamed(
+    name: string,
+    chunks: AsyncIterable<Uint8Array>,
+    declaredBytes: number | null,
+  ): Promise<NamedUpload> {
+    if (!isUploadName(name)) {
+      throw new UusError('USAGE', `"${name.slice(0, 80)}" is no name of an upload`, {
+        hint: 'Upload files as dpkg-buildpackage names them',
+      })
+    }
+    return { name, ...(await this.stage(chunks, declaredBytes)) }
+  }
+
   /** Lets a staged file go. */
   async release({ sha256, sizeBytes }: StagedFile): Promise<void> {
     const holds = (this.#holds.get(sha256) ?? 0) - 1
@@ -90,12 +104,7 @@ export class UploadArea {
     chunks: AsyncIterable<Uint8Array>,
     declaredBytes: number | null,
   ): Promise<NamedUpload> {
-    if (!isUploadName(name)) {
-      throw new UusError('USAGE', `"${name.slice(0, 80)}" is no name of an upload`, {
-        hint: 'Upload files as dpkg-buildpackage names them',
-      })
-    }
-    const staged = { name, ...(await this.stage(chunks, declaredBytes)) }
+    const staged = await this.stageNamed(name, chunks, declaredBytes)
     const key = `${place}\n${name}`
     const before = this.#waiting.get(key)
     this.#waiting.set(key, { ...staged, place, at: this.#clock.now() })

@@ -7,6 +7,10 @@ export function commandSummaries(): Map<string, string> {
   const commands = [...topCommands, ...Object.values(groups).flatMap((group) => group.commands)]
   return new Map([
     ...commands.map(({ verb, describe }): [string, string] => [verb, describe]),
+    [
+      'add',
+      'Packages, or a signed .changes with all that it lists, into a local archive and on into a channel',
+    ],
     ['audit', 'What was done, by whom, when and why; page by page: "next" is the input of the next page'],
     ['conf', 'apt and unattended-upgrades settings for clients of a channel'],
     ['pins', 'The pin file for machines that already have what a rollback takes back'],

@@ -10,9 +10,11 @@ import {
   queryInput,
 } from '../actions/input-schema.ts'
 import { type AnyAction, actions } from '../actions/registry.ts'
+import { refuseOnSlave } from '../actions/roles.ts'
 import { UusError } from '../lib/errors.ts'
 import { Failures } from './failures.ts'
 import { apiRoot, describeApi, pathOf, type Summaries } from './openapi.ts'
+import { receiveForm } from './receive.ts'
 
 export interface ApiOptions {
   readonly authenticator: Authenticator
@@ -24,6 +26,7 @@ export interface ApiOptions {
 }
 
 const maxBodyBytes = 1 << 20
+const acceptMs = 1_800_000
 const statusCodes: Record<Status, number> = { done: 200, nothing: 200, refused: 409, failed: 500 }
 
 interface Route {
@@ -72,8 +75,18 @@ export function createApi(context: ServerContext, options: ApiOptions): Router {
     const caller = authenticate(options, failures, request, response)
     refuseRole(caller, route.action.role, route.action)
     // Nobody's body is read before it is known who sends it.
+    if (route.action.takesFiles) {
+      // Looking into a large package takes longer than a silent line is borne with.
+      request.socket.setTimeout(acceptMs)
+      await using form = await receiveForm(context.uploads, request)
+      const files = form.files.map(({ name, sha256, sizeBytes }) => ({ name, sha256, sizeBytes }))
+      await answer(context, route, caller, { ...form.fields, files }, response)
+      return
+    }
     if (request.method === 'POST') await bodyOf(request, response)
-    await answer(context, route, caller, request, response)
+    const query = new URLSearchParams(request.url.split('?')[1] ?? '')
+    const given = request.method === 'GET' ? queryInput(route.schema, query) : (request.body ?? {})
+    await answer(context, route, caller, given, response)
   })
   router.use(apiRoot, (error: unknown, request: Request, response: Response, next: NextFunction) => {
     if (response.headersSent) next(error)
@@ -95,11 +108,10 @@ async function answer(
   context: ServerContext,
   { action, schema }: Route,
   caller: Caller,
-  request: Request,
+  given: unknown,
   response: Response,
 ): Promise<void> {
-  const query = new URLSearchParams(request.url.split('?')[1] ?? '')
-  const given = request.method === 'GET' ? queryInput(schema, query) : (request.body ?? {})
+  refuseOnSlave(context.config, action.verb)
   const input = parseProgramInput(action, schema, given)
   refuseRole(caller, roleFor(action, input), action)
   const call: Call = { actor: { name: caller.name, via: 'api' }, emit: () => {} }

@@ -4,8 +4,9 @@ import { type AnyAction, actions } from '../actions/registry.ts'
 
 export const apiRoot = '/api/v1'
 
-/** `snapshot rollback` → `/api/v1/snapshot/rollback`. */
+/** `snapshot rollback` → `/api/v1/snapshot/rollback`; what files are sent to has a name of its own. */
 export function pathOf(action: AnyAction): string {
+  if (action.takesFiles) return `${apiRoot}/packages`
   return `${apiRoot}/${action.verb.replaceAll(' ', '/')}`
 }
 
@@ -53,7 +54,7 @@ function describeAction(action: AnyAction, summaries: Summaries): JsonSchema {
   const words = action.verb.split(/[ -]/)
   const name = words.map((word, index) => (index === 0 ? word : capital(word))).join('')
   return {
-    post: { ...shared, operationId: name, requestBody: body(schema) },
+    post: { ...shared, operationId: name, requestBody: action.takesFiles ? formBody(schema) : body(schema) },
     ...(isReadByGet(action)
       ? { get: { ...shared, operationId: `get${capital(name)}`, parameters: parameters(schema) } }
       : {}),
@@ -65,6 +66,21 @@ function body(schema: InputSchema): JsonSchema {
     required: (schema.required ?? []).length > 0,
     content: { 'application/json': { schema } },
   }
+}
+
+/** Fields are text, and stand before the files where the sender has a choice. */
+function formBody({ properties, required = [], ...schema }: InputSchema): JsonSchema {
+  const { files: _staged, ...fields } = properties
+  const file = { type: 'array', items: { type: 'string', contentMediaType: 'application/octet-stream' } }
+  const form = {
+    ...schema,
+    properties: {
+      ...fields,
+      file: { ...file, description: 'Packages, or a .changes with all that it lists' },
+    },
+    required: required.map((name) => (name === 'files' ? 'file' : name)),
+  }
+  return { required: true, content: { 'multipart/form-data': { schema: form } } }
 }
 
 function parameters(schema: InputSchema): JsonSchema[] {
