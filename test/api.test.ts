@@ -172,6 +172,8 @@ const calls: readonly (readonly [verb: string, input: Record<string, unknown>, s
   ['key export', { channel: 'approved' }],
   ['key rotate', { channel: 'approved' }],
   ['key drop', { channel: 'approved', fingerprint: 'A'.repeat(40) }, 404],
+  ['notice list', {}],
+  ['notice retry', {}],
   ['audit', { limit: 3 }],
   ['update', {}],
   ['remove', { selectors: ['vim'], channel: 'approved', reason: 'x', force: true }],

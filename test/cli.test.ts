@@ -67,7 +67,7 @@ test('a first day: init, update, pending, promote, audit, with the exit codes of
   )
   await step(2, 'promote CVE-2024-3094', /no advisory data yet/)
   await step(2, 'promote', /→ See "uus promote --help"/)
-  await step(2, 'nosuch', /Unknown command: nosuch|Unknown argument: nosuch/)
+  await step(2, 'frobnicate', /Unknown command: frobnicate|Unknown argument: frobnicate/)
   await step(2, 'pending --nosuch', /Unknown argument: nosuch/)
   await step(2, 'snapshot rollback approved 20200101T000000Z', /reason/)
   await step(1, 'snapshot rollback approved 20200101T000000Z --reason x', /has no snapshot/)

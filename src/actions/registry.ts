@@ -21,6 +21,7 @@ import {
 } from './fsck.ts'
 import { gc } from './gc.ts'
 import { keyDrop, keyExport, keyList, keyRotate } from './keys.ts'
+import { noticeList, noticeRetry, noticeSteps } from './notices.ts'
 import { explain, explainStep, pending } from './pending.ts'
 import { promote, promoteSteps } from './promote.ts'
 import { remove } from './remove.ts'
@@ -105,6 +106,8 @@ const all = [
   keyExport,
   keyList,
   keyRotate,
+  noticeList,
+  noticeRetry,
   pending,
   pins,
   promote,
@@ -139,6 +142,7 @@ const all = [
 export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => [one.verb, one]))
 
 const innerSteps = [
+  ...noticeSteps,
   addStep,
   inspectStep,
   verifyChangesStep,

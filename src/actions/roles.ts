@@ -10,6 +10,8 @@ export const slaveVerbs: ReadonlySet<string> = new Set([
   'gc',
   'key export',
   'key list',
+  'notice list',
+  'notice retry',
   'pins',
   'slave add',
   'slave list',

@@ -1,6 +1,7 @@
 // The commands that stand in a group (`uus channel list`): flags, help and examples, what is asked, how the answer looks.
 import { resolve } from 'node:path'
 import { type CommandGroup, items, list, text, withReason, withRelease } from './command.ts'
+import { noticeGroup } from './notice-commands.ts'
 import * as render from './render.ts'
 import * as decisions from './render-decisions.ts'
 import * as tiers from './render-tiers.ts'
@@ -247,6 +248,7 @@ export const groups: Record<string, CommandGroup> = {
       },
     ],
   },
+  notice: noticeGroup,
   user: userGroup,
   slave: {
     describe: 'Servers that follow this one: add, list, revoke',

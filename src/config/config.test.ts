@@ -47,7 +47,7 @@ test('the example is a good configuration', () => {
 
 test('what is commented out in the example is good as well', () => {
   const uncommented = example.replace(
-    /^(\s*)# (- name: vendor|- name: local|uploads:|- \{uri| {2,}[a-z.-]+: | {2,}- \{|upstream-proxy|ca:|client-|max-size|bandwidth|hosts|access-log|sync: |slaves: |tls: )/gm,
+    /^(\s*)# (- name: vendor|- name: local|uploads:|- \{uri| {2,}[a-z.-]+:(?: |$)| {2,}- \{|upstream-proxy|ca:|client-|max-size|bandwidth|hosts|access-log|sync: |slaves: |tls: |admin-listen|notifications:)/gm,
     '$1$2',
   )
   const config = parseConfig(uncommented.replace('    - {uri', '    # - {uri'), '/etc/uus/config.yaml')

@@ -7,6 +7,7 @@ import { systemCode, UusError } from '../lib/errors.ts'
 import { type ArchiveConfig, asObject, buildArchive, checkArchive } from './archives.ts'
 import type { GatesConfig, RuleConfig } from './gates.ts'
 import { buildLimits, buildProxy, type CacheConfig, type LimitsConfig, type ProxyConfig } from './limits.ts'
+import { buildTargets, type NoticeTarget } from './notify.ts'
 import { type Complain, describe, lineOf, type Problem } from './problems.ts'
 import { configShape, type RawConfig } from './shape.ts'
 import { nearest } from './suggest.ts'
@@ -54,6 +55,8 @@ export interface Config extends TierConfig {
   readonly limits: LimitsConfig
   readonly uploads: UploadsConfig
   readonly api: { readonly allowsHttp: boolean }
+  /** Who is told of what happens. */
+  readonly notices: readonly NoticeTarget[]
   /** A file's path, true for stdout; null: as the log's format has it. */
   readonly accessLog: string | boolean | null
   readonly archives: readonly ArchiveConfig[]
@@ -169,6 +172,7 @@ function build(raw: RawConfig, path: string): Config {
     limits: buildLimits(raw.limits),
     uploads: { maxBytes: raw.uploads['max-size'], waitSeconds: raw.uploads.wait },
     api: { allowsHttp: raw.api['allow-http'] },
+    notices: buildTargets(raw.notifications, locate),
     accessLog:
       typeof raw['access-log'] === 'string' ? locate(raw['access-log']) : (raw['access-log'] ?? null),
     archives: (raw.archives ?? []).map((archive) => buildArchive(archive, raw, locate)),

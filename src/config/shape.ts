@@ -5,6 +5,7 @@ import { isArchitecture, isDistributionPath, isSuiteName } from '../debian/names
 import { parseNetwork } from '../lib/networks.ts'
 import { parseDuration, parseRate } from '../lib/units.ts'
 import { gates, rule } from './gates.ts'
+import { notifications } from './notify.ts'
 import { dayNames, duration, httpUrl, listen, oneOrMore, parsedBy, size, timeOfDay } from './scalars.ts'
 
 const reservedNames: ReadonlySet<string> = new Set([
@@ -385,6 +386,8 @@ export const configShape = z.strictObject({
   limits: limits.prefault({}),
   /** The HTTP interface for programs. */
   api: api.prefault({}),
+  /** Who is told of what happens. */
+  notifications: notifications.prefault({}),
   /** One JSON line for each answer: to stdout (true), to a file, or not at all. Default: with `--log json`. */
   'access-log': z.union([z.boolean(), z.string().min(1)]).optional(),
   /** What arrives over HTTP before the .changes that it belongs to. */

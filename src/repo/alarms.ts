@@ -42,6 +42,7 @@ export function refreshAlarms(
     ...(troubles ?? []).map(troubleFinding),
     ...sourceFindings(store, sources.names),
     ...auditFindings(store, now),
+    ...noticeFindings(store),
     ...localFindings(repo, sources.revision !== sources.lookedAt),
     ...more,
   ]
@@ -61,6 +62,17 @@ export function refreshAlarms(
     })
   }
   return fresh
+}
+
+/** Alarms about deliveries are not delivered. */
+export const undeliveredPrefix = 'notices-dead:'
+
+function noticeFindings(store: Store): Finding[] {
+  return store.notices.deadCounts().map(({ target, count, error }) => ({
+    key: `${undeliveredPrefix}${target}`,
+    message: `${count} ${count === 1 ? 'notice' : 'notices'} could not be brought to ${target}: ${error ?? 'unknown'}`,
+    hint: 'Mend what stands in the way, then run "uus notice retry"; "uus notice list --state dead" shows them',
+  }))
 }
 
 /**

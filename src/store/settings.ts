@@ -10,6 +10,8 @@ export type SettingName =
   | 'server-id'
   /** Up to which revision the times of snapshots count no more, because the clock was wrong. */
   | 'times-reset-revision'
+  /** Up to which row of the audit log people were told. */
+  | 'notices-audit'
   /** What the audit log's checkpoints call this installation. */
   | 'audit-origin'
   /** Since when a channel has a rule. */

@@ -16,6 +16,7 @@ import { History } from './history.ts'
 import { Keys } from './keys.ts'
 import { LocalPackages } from './local-packages.ts'
 import { Manifests } from './manifests.ts'
+import { Notices } from './notices.ts'
 import { Outgoing } from './outgoing.ts'
 import { People } from './people.ts'
 import { PoolFiles } from './pool-files.ts'
@@ -42,6 +43,7 @@ export class Store implements Disposable {
   readonly localPackages: LocalPackages
   readonly decisions: Decisions
   readonly people: People
+  readonly notices: Notices
   readonly keys: Keys
   readonly alarms: Alarms
   readonly audit: Audit
@@ -70,6 +72,7 @@ export class Store implements Disposable {
     this.localPackages = new LocalPackages(db)
     this.decisions = new Decisions(db)
     this.people = new People(db)
+    this.notices = new Notices(db)
     this.keys = new Keys(db)
     this.alarms = new Alarms(db)
     this.audit = new Audit(db)
