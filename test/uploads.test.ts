@@ -101,6 +101,16 @@ test('files wait for their signed .changes, which brings them into the channel, 
   })
 })
 
+test('who sends what is refused again and again has to wait', dpkg, async () => {
+  await withServer(async ({ put }) => {
+    let answer = await put('tool.sh', Buffer.from('x'))
+    for (let count = 0; count < 25 && answer.status === 400; count++)
+      answer = await put('tool.sh', Buffer.from('x'))
+    assert.equal(answer.status, 429)
+    assert.match(answer.text, /Too many uploads from your address were refused/)
+  })
+})
+
 test('what is wrong with an upload is said, with a status, and nothing enters', dpkg, async () => {
   await withServer(async ({ jim, put, send, shown }) => {
     const tool = await anUpload('tool', '2')
