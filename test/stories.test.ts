@@ -5,53 +5,9 @@ import { setTimeout } from 'node:timers/promises'
 import type { DecideResult } from '../src/actions/decide.ts'
 import type { PromoteResult } from '../src/actions/promote.ts'
 import type { RollbackResult, SnapshotEntry } from '../src/actions/snapshots.ts'
-import { AptRoot } from './rig/apt.ts'
-import { FakeArchive } from './rig/archive.ts'
-import { aPackage, type BuiltPackage, packages } from './rig/packages.ts'
+import { aPackage, packages } from './rig/packages.ts'
 import { needs } from './rig/programs.ts'
-import { TestServer } from './rig/server.ts'
-import { suite } from './rig/story.ts'
-
-interface Scene {
-  readonly server: TestServer
-  /** Upstream offers this from now on, and the server takes it over. */
-  offer(content: readonly BuiltPackage[]): Promise<void>
-  /** A machine of a channel; made anew each time it looks. */
-  machine(channel: string): Promise<AptRoot>
-}
-
-async function play(
-  content: readonly BuiltPackage[],
-  settings: string,
-  story: (scene: Scene) => Promise<void>,
-): Promise<void> {
-  await using archive = await FakeArchive.start()
-  let at = Date.now() - 3_600_000
-  const publish = (some: readonly BuiltPackage[]) => {
-    at += 60_000
-    return archive.publish('stable', suite(some, { date: at }))
-  }
-  await publish(content)
-  await using server = await TestServer.start({
-    archives: [{ archive }],
-    channels: { testing: '{from: upstream}', approved: `{from: testing, ${settings}}` },
-  })
-  await server.json('update')
-  using stack = new DisposableStack()
-  await story({
-    server,
-    offer: async (some) => {
-      await publish(some)
-      await server.json('update')
-    },
-    machine: async (channel) => {
-      const apt = stack.use(new AptRoot())
-      apt.setSources(await server.text(`/${channel}.sources`))
-      await apt.update()
-      return apt
-    },
-  })
-}
+import { play } from './rig/scene.ts'
 
 test('Andrew tries an update, approves it for later, and takes it back', needs('apt-get'), async () => {
   await play(
