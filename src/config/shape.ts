@@ -341,7 +341,7 @@ const publicSlave = z.strictObject({
 /** What one client may take. */
 const clients = z.strictObject({
   /** Connections of one address at a time; a site may stand behind one. */
-  connections: z.int().min(1).max(100_000).default(1000),
+  connections: z.int().min(1).max(100_000).default(4000),
 })
 
 const api = z.strictObject({
