@@ -2,18 +2,17 @@
 import {
   type Call,
   type JobsContext,
-  type JobsPort,
   type Outcome,
   parseInput,
   type ServerContext,
 } from './actions/action.ts'
 import { type VerifyResult, verifyAudit } from './actions/audit-verify.ts'
 import { Authenticator } from './actions/authenticate.ts'
+import { ClaimReader } from './actions/claims.ts'
 import { type Enrolment, listEnrolments } from './actions/client-files.ts'
 import { ForkedJobs } from './actions/forked-jobs.ts'
 import { auditName } from './actions/keys.ts'
 import { LocalJobs } from './actions/local-jobs.ts'
-import { collectNoticesStep, dueNoticesStep, settleNoticesStep } from './actions/notices.ts'
 import { actions } from './actions/registry.ts'
 import { refuseOnSlave } from './actions/roles.ts'
 import { Scheduler } from './actions/schedule.ts'
@@ -39,7 +38,7 @@ import type { Emit } from './lib/events.ts'
 import type { Log } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
-import { Notifier } from './notify/notifier.ts'
+import { openNotifier } from './notify/notifier.ts'
 import { Access } from './proxy/access.ts'
 import { createHandler } from './proxy/handler.ts'
 import { restore } from './restore.ts'
@@ -224,6 +223,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     if (accessLog !== null) stack.use(accessLog)
     const access = await openAccess(config, log)
     if (access !== null) stack.use(access)
+    const claims = stack.use(new ClaimReader(context, { actor: system, emit: () => {} }, log))
     const notifier = openNotifier(config, jobs, clock, log)
     if (notifier !== null) stack.use(notifier)
     onChanged = () => {
@@ -231,6 +231,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       network.supply.wake()
       tiers.changed()
       notifier?.changed()
+      claims.changed()
     }
     const health: Health = {
       alarms: () => network.alarms(),
@@ -283,6 +284,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     network.room.start()
     if (config.role === 'master') network.supply.start()
     notifier?.start()
+    claims.changed()
     const socket = await serveSocket(
       paths.socket,
       (verb, input, call) => runAction(context, verb, input, call),
@@ -315,20 +317,6 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     await stack.disposeAsync()
     throw error
   }
-}
-
-/** Null where nobody is to be told anything. */
-function openNotifier({ notices }: Config, jobs: JobsPort, clock: Clock, log: Log): Notifier | null {
-  if (notices.length === 0) return null
-  const call: Call = { actor: system, emit: () => {} }
-  return new Notifier({
-    targets: notices,
-    log,
-    now: () => clock.now(),
-    collect: (targets) => jobs.run(collectNoticesStep, targets, call),
-    due: () => jobs.run(dueNoticesStep, { limit: 100 }, call),
-    settle: (outcomes) => jobs.run(settleNoticesStep, outcomes, call),
-  })
 }
 
 function newestCheckpoint({ audit, checkpoints }: Store) {

@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import type { ExplainResult } from '../src/actions/pending.ts'
+import { readClaims } from '../src/actions/claims.ts'
+import type { ExplainResult, PendingResult } from '../src/actions/pending.ts'
+import type { RulesResult } from '../src/actions/rules.ts'
 import { controlText, realDeb } from './rig/debs.ts'
 import { aPackage } from './rig/packages.ts'
 import { needs } from './rig/programs.ts'
-import { type Story, suite, tell } from './rig/story.ts'
+import { approved, gated, type Story, suite, tell } from './rig/story.ts'
 
 const entries = {
   '3': '  * Fix CVE-2026-0003 and cve-2026-0004.',
@@ -91,4 +93,57 @@ test('what cannot be had is said, and the gates are told all the same', needs('d
     assert.deepEqual(facts.entries, [])
     assert.notEqual(facts.problem, null)
   })
+})
+
+const call = { actor: { name: 'uus', via: 'schedule' }, emit: () => {} } as const
+
+const claimed = async ({ rig }: Pick<Story, 'rig'>) =>
+  (await rig.call<PendingResult>('pending')).items.map(({ source, claimed }) => [
+    source,
+    claimed?.cves ?? null,
+  ])
+
+test('what was read once is a fact that pending shows', needs('dpkg-deb'), async () => {
+  await tell({ stable: suite([await built('1')]) }, async ({ rig, offer }) => {
+    await offer({ stable: suite([await built('3')]) })
+    assert.deepEqual(await claimed({ rig }), [['tool', null]], 'nobody has looked')
+    await explained({ rig })
+    assert.deepEqual(await claimed({ rig }), [['tool', ['CVE-2026-0003', 'CVE-2026-0004', 'CVE-2026-0002']]])
+    assert.equal(await readClaims(rig.process.context, call), 0, 'and nothing more is read beforehand')
+  })
+})
+
+test('rules match on claims, and none acts on what was not read', needs('dpkg-deb'), async () => {
+  const rules = gated('rules: [{match: {claims: cve}, action: approve}, {action: hold}]')
+  const lib = {
+    spec: { name: 'lib', version: '2' },
+    fields: { Package: 'lib', Version: '2', Architecture: 'amd64' },
+  }
+  const path = 'usr/share/doc/lib/changelog.gz'
+  const text =
+    'lib (2) stable; urgency=low\n\n  * Faster.\n\n -- Ann <a@example.org>  Mon, 23 Nov 2026 10:00:00 +0000\n'
+  const deb = await realDeb({
+    control: controlText(lib.fields),
+    files: { [path]: gzipSync(text) },
+    compressor: 'xz',
+  })
+  await tell(
+    { stable: suite([await built('1')]) },
+    async ({ rig, offer }) => {
+      const rulesNow = async () =>
+        (await rig.call<RulesResult>('rules test')).items.map(({ source, rule }) => [source, rule])
+      await offer({ stable: suite([await built('2'), aPackage(lib.spec, deb)]) })
+      assert.deepEqual(approved(rig), ['tool 1'])
+      assert.deepEqual(await rulesNow(), [
+        ['lib', null],
+        ['tool', null],
+      ])
+      assert.equal(await readClaims(rig.process.context, call), 2)
+      assert.deepEqual(await claimed({ rig }), [['lib', []]])
+      assert.deepEqual(approved(rig), ['tool 2'], 'it enters when it was read')
+      assert.deepEqual(await rulesNow(), [['lib', 2]])
+      assert.equal(await readClaims(rig.process.context, call), 0, 'each is read once')
+    },
+    rules,
+  )
 })

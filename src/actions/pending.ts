@@ -5,8 +5,10 @@ import { explainInstallable, judgeAlone } from '../repo/judge-installable.ts'
 import { listPending, type PendingItem, ripeInstead } from '../repo/pending.ts'
 import { scopeOf } from '../repo/scope.ts'
 import { parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
+import type { ClaimKey, Claims } from '../store/claims.ts'
 import { action, type Listing, listing, readStep, stepAction } from './action.ts'
 import { type ChangelogFacts, type ChangelogQuestion, changelogOf, changelogQuestion } from './changelog.ts'
+import { claimKey, recordClaimsStep } from './claims.ts'
 import { isoOrNull } from './shared.ts'
 
 /** A waiting source version, for people and programs. */
@@ -27,6 +29,8 @@ export interface PendingEntry {
   /** The feeding channel has a newer version by now. */
   readonly isSuperseded: boolean
   readonly verdicts: readonly Verdict[]
+  /** What its changelog claims since `from`; null if nobody has looked. */
+  readonly claimed: Claims | null
   readonly packages: readonly string[]
 }
 
@@ -50,6 +54,7 @@ export function describePending(item: PendingItem): PendingEntry {
     eligibleAt: isoOrNull(state === 'waiting' ? item.eligibleAt : null),
     isSuperseded: item.revision !== null,
     verdicts: item.verdicts,
+    claimed: item.claims,
     packages: [
       ...new Set(
         [...item.arrived, ...item.gone].map((one) => `${one.name} ${one.version} ${one.architecture}`),
@@ -108,6 +113,7 @@ export interface ExplainResult extends Listing<ExplainedEntry> {
 interface Explanation {
   readonly result: PendingResult
   readonly questions: readonly (ChangelogQuestion | null)[]
+  readonly keys: readonly ClaimKey[]
 }
 
 export const explainStep = readStep<z.output<typeof explainInput>, Explanation>(
@@ -125,7 +131,7 @@ export const explainStep = readStep<z.output<typeof explainInput>, Explanation>(
     )
     const status = items.length === 0 ? 'nothing' : 'done'
     const result: PendingResult = { items, status, channel: scope.target.name, from: scope.feeding.name }
-    return { result, questions: chosen.map(changelogQuestion) }
+    return { result, questions: chosen.map(changelogQuestion), keys: chosen.map(claimKey) }
   },
 )
 
@@ -137,11 +143,14 @@ export const explain = action<z.output<typeof explainInput>, ExplainResult>({
   role: 'viewer',
   input: explainInput as z.ZodType<z.output<typeof explainInput>>,
   async run(context, order, call) {
-    const { result, questions } = await context.jobs.run(explainStep, order, call)
+    const { result, questions, keys } = await context.jobs.run(explainStep, order, call)
     const isFew = questions.length <= maxChangelogs
     const changelogs = await Promise.all(
       questions.map((one) => (one === null || !isFew ? null : changelogOf(context, one, call))),
     )
+    const read = changelogs.flatMap((facts, at) => (facts === null ? [] : [{ key: keys[at]!, facts }]))
+    // What was read is known from now on.
+    if (read.length > 0) await context.jobs.run(recordClaimsStep, read, call)
     const items = result.items.map((item, at) => ({ ...item, changelog: changelogs[at] ?? null }))
     return { ...result, items }
   },

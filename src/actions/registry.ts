@@ -8,6 +8,7 @@ import { snapshotExport, snapshotImport } from './bundles.ts'
 import { readChangelogStep } from './changelog.ts'
 import { channelCheck } from './channel-check.ts'
 import { channelDiff, channelList, channelSeed, channelShow } from './channels.ts'
+import { claimSteps } from './claims.ts'
 import { conf, pins, sources } from './client-files.ts'
 import { approve, decisionSteps, decline, hold, unhold } from './decide.ts'
 import { readForwardedStep, verifyForwardedStep } from './forward.ts'
@@ -142,6 +143,7 @@ const all = [
 export const actions: ReadonlyMap<string, AnyAction> = new Map(all.map((one) => [one.verb, one]))
 
 const innerSteps = [
+  ...claimSteps,
   ...noticeSteps,
   addStep,
   inspectStep,

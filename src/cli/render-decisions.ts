@@ -14,7 +14,7 @@ export function renderPending(result: PendingResult, out: Output): void {
   }
   const shown = result.items.filter((item) => item.state !== 'ignored')
   out.table(
-    ['source', 'kind', 'from', 'to', 'suites', 'waits', 'state'],
+    ['source', 'kind', 'from', 'to', 'suites', 'waits', 'claims', 'state'],
     shown.map((item) => [
       out.bold(item.source),
       item.kind,
@@ -22,6 +22,7 @@ export function renderPending(result: PendingResult, out: Output): void {
       item.kind === 'remove' ? '-' : `${item.to}${item.isSuperseded ? ' (older)' : ''}`,
       item.suites.join(' '),
       out.ago(item.since),
+      describeClaims(item),
       describeState(item, out),
     ]),
   )
@@ -29,6 +30,14 @@ export function renderPending(result: PendingResult, out: Output): void {
   const ignored = result.items.length - shown.length
   const also = ignored === 0 ? '' : `; ${ignored} more that a rule ignores`
   out.line(`${shown.length} waiting between ${result.from} and ${result.channel}${also}.`)
+}
+
+/** The CVE ids that the changelog names: a claim of whoever wrote it. `?`: nobody has looked. */
+function describeClaims({ claimed }: PendingEntry): string {
+  if (claimed === null) return '?'
+  if (claimed.problem !== null) return '!'
+  const [first, ...more] = claimed.cves
+  return first === undefined ? '-' : `${first}${more.length === 0 ? '' : ` +${more.length}`}`
 }
 
 function describeState(item: PendingEntry, out: Output): string {

@@ -108,6 +108,8 @@ export const rule = z
         kind: oneOrMore(z.enum(kinds)).default(['update', 'new', 'late-binaries']),
         /** The greatest change of version: only the revision, the last parts of the version, the second one, the first. */
         jump: z.enum(['revision', 'patch', 'minor', 'major']).optional(),
+        /** What the changelog claims: cve: it names CVE ids; none: it was read and names none. */
+        claims: z.enum(['cve', 'none']).optional(),
       })
       .prefault({}),
     /** approve: enters by itself; require: once so many people approved; hold: only when one approves; ignore: never. */
@@ -133,6 +135,7 @@ export const rule = z
     sections: match.section ?? null,
     kinds: match.kind,
     jump: match.jump ?? null,
+    claims: match.claims ?? null,
     action,
     approvals: raw.approvals ?? null,
     soakSeconds: raw.soak ?? null,

@@ -1,7 +1,16 @@
 // Brings notices to their receivers, in the server: looks what there is to tell when something changed, and delivers what
 // is due, at least once, each target by itself so that a slow one keeps no other back.
-import type { DeliveryOutcome, TargetEvents } from '../actions/notices.ts'
+import type { Call, JobsPort } from '../actions/action.ts'
+import {
+  collectNoticesStep,
+  type DeliveryOutcome,
+  dueNoticesStep,
+  settleNoticesStep,
+  type TargetEvents,
+} from '../actions/notices.ts'
+import type { Config } from '../config/config.ts'
 import type { NoticeTarget } from '../config/notify.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Delivery } from '../store/notices.ts'
 import { sendMail } from './mail.ts'
@@ -28,6 +37,25 @@ export interface NotifierParts {
   due(): Promise<readonly Delivery[]>
   settle(outcomes: readonly DeliveryOutcome[]): Promise<void>
   now(): number
+}
+
+/** Null where nobody is to be told anything. */
+export function openNotifier(
+  { notices }: Pick<Config, 'notices'>,
+  jobs: JobsPort,
+  clock: Clock,
+  log: Log,
+): Notifier | null {
+  if (notices.length === 0) return null
+  const call: Call = { actor: { name: 'uus', via: 'schedule' }, emit: () => {} }
+  return new Notifier({
+    targets: notices,
+    log,
+    now: () => clock.now(),
+    collect: (targets) => jobs.run(collectNoticesStep, targets, call),
+    due: () => jobs.run(dueNoticesStep, { limit: 100 }, call),
+    settle: (outcomes) => jobs.run(settleNoticesStep, outcomes, call),
+  })
 }
 
 /** Commits come in rows; and to look costs the jobs process some tenths of a second. */

@@ -57,6 +57,8 @@ export interface RuleOptions {
   readonly kinds: readonly PendingKind[]
   /** The greatest change of version that it takes; null: any. */
   readonly jump: VersionJump | null
+  /** What the changelog claims; null: whatever it is. */
+  readonly claims: 'cve' | 'none' | null
   readonly action: 'approve' | 'require' | 'hold' | 'decline' | 'ignore'
   /** With `require`. */
   readonly approvals: number | null

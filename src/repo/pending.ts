@@ -3,6 +3,7 @@ import { compareVersions, highestVersion } from '../debian/version.ts'
 import type { Suite } from '../store/archives.ts'
 import type { Blobs } from '../store/blobs.ts'
 import type { Channel } from '../store/channels.ts'
+import type { Claims } from '../store/claims.ts'
 import type { Decision, DecisionSubject } from '../store/decisions.ts'
 import type { Store } from '../store/store.ts'
 import type { NamedRecordFile } from '../store/supplies.ts'
@@ -32,6 +33,8 @@ export interface PendingItem extends SourceChange<Placed> {
   /** Who approved the very files that would enter, each person once. */
   readonly approvers: readonly string[]
   readonly rule: AppliedRule | null
+  /** What its changelog claims; null if nobody has looked, or nothing enters. */
+  readonly claims: Claims | null
   /** Files of what arrived that upstream does not offer any more, and that are not here. */
   readonly absentFiles: readonly NamedRecordFile[]
   readonly verdicts: readonly Verdict[]
@@ -214,7 +217,8 @@ class PendingReader {
     const suites = [...suiteIds].map((id) => this.#tables.suites.get(id)!.name).sort()
     const archive = this.#tables.archives.get(archiveId)!
     const since = this.#since(source, change)
-    const rule = this.#ruleFor({ ...change, archive, suites, source, from, since })
+    const claims = this.#scope.store.claims.find({ archiveId, source, version: change.version, since: from })
+    const rule = this.#ruleFor({ ...change, archive, suites, source, from, since, claims })
     const offered = this.#offered(source)
     const item: Judged = {
       ...change,
@@ -229,6 +233,7 @@ class PendingReader {
       decision: this.#tables.verdicts.get(`${key} ${change.version}`) ?? null,
       approvers: this.#approvers(key, { ...change, source, since }, from, rule),
       rule,
+      claims,
       absentFiles: this.#absentFiles(archiveId, offered, change.arrived),
     }
     const facts = this.#facts(item, offered, classes)
@@ -238,7 +243,7 @@ class PendingReader {
   #ruleFor(
     item: Pick<
       PendingItem,
-      'archive' | 'suites' | 'source' | 'from' | 'since' | 'kind' | 'version' | 'arrived' | 'gone'
+      'archive' | 'suites' | 'source' | 'from' | 'since' | 'kind' | 'version' | 'arrived' | 'gone' | 'claims'
     >,
   ) {
     const { rules, rulesSince } = this.#scope.judging

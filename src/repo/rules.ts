@@ -3,6 +3,7 @@
 import { versionJump, versionJumps } from '../debian/version-jump.ts'
 import { canonicalJson, type Json } from '../lib/canonical-json.ts'
 import { sha256 } from '../lib/digest.ts'
+import type { Claims } from '../store/claims.ts'
 import type { Tx } from '../store/database.ts'
 import type { SettingName, Settings } from '../store/settings.ts'
 import type { PendingKind } from './classify.ts'
@@ -22,6 +23,8 @@ export interface RuleSubject {
   readonly version: string
   /** Since when it waits; milliseconds. */
   readonly since: number | null
+  /** Null: nobody has looked yet. */
+  readonly claims: Pick<Claims, 'cves' | 'problem'> | null
 }
 
 /** The first rule that matches. `rulesSince` are the times from which on each is there. */
@@ -31,7 +34,8 @@ export function ruleFor(
   rulesSince: readonly number[],
 ): AppliedRule | null {
   const at = rules.findIndex((rule) => matches(rule, subject))
-  if (at < 0) return null
+  // What a changelog claims may decide, and nobody has looked: until then no later rule acts either.
+  if (at < 0 || !isKnown(rules[at]!, subject)) return null
   const rule = rules[at]!
   const since = rule.since ?? rulesSince[at]!
   return { number: at + 1, rule, acts: since === 0 || (subject.since !== null && subject.since >= since) }
@@ -44,8 +48,20 @@ function matches(rule: RuleOptions, subject: RuleSubject): boolean {
     matchesAny(rule.suites, subject.suites) &&
     matchesAny(rule.sources, [subject.source]) &&
     matchesAny(rule.sections, subject.sections.flatMap(sectionNames)) &&
-    isWithinJump(rule, subject)
+    isWithinJump(rule, subject) &&
+    isClaimed(rule, subject)
   )
+}
+
+function isKnown({ claims }: RuleOptions, subject: RuleSubject): boolean {
+  return claims === null || subject.kind === 'remove' || subject.claims !== null
+}
+
+/** What was not read yet counts as either; what cannot be read as neither. */
+function isClaimed({ claims: wanted }: RuleOptions, { claims }: RuleSubject): boolean {
+  if (wanted === null || claims === null) return true
+  if (claims.problem !== null) return false
+  return (wanted === 'cve') === claims.cves.length > 0
 }
 
 /** `universe/libs` is `libs` too. */
@@ -86,7 +102,9 @@ export function rulesSince(
 }
 
 /** A rule is known by all that it says, but for what it acts on since when. */
-function settingOf(channel: string, { since: _, ...rule }: RuleOptions): SettingName {
-  const hash = sha256(canonicalJson(rule as unknown as Json))
+function settingOf(channel: string, { since: _, claims, ...rule }: RuleOptions): SettingName {
+  // Left out where it says nothing: the rule is the one that it was before there were claims.
+  const all = claims === null ? rule : { ...rule, claims }
+  const hash = sha256(canonicalJson(all as unknown as Json))
   return `${prefix}${channel}:${hash.slice(0, 32)}`
 }

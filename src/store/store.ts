@@ -6,6 +6,7 @@ import { Audit } from './audit.ts'
 import { BlockFiles } from './block-files.ts'
 import { Channels } from './channels.ts'
 import { Checkpoints } from './checkpoints.ts'
+import { ClaimStore } from './claims.ts'
 import { Database } from './database.ts'
 import { Decisions } from './decisions.ts'
 import { Entries } from './entries.ts'
@@ -43,6 +44,7 @@ export class Store implements Disposable {
   readonly localPackages: LocalPackages
   readonly decisions: Decisions
   readonly people: People
+  readonly claims: ClaimStore
   readonly notices: Notices
   readonly keys: Keys
   readonly alarms: Alarms
@@ -72,6 +74,7 @@ export class Store implements Disposable {
     this.localPackages = new LocalPackages(db)
     this.decisions = new Decisions(db)
     this.people = new People(db)
+    this.claims = new ClaimStore(db)
     this.notices = new Notices(db)
     this.keys = new Keys(db)
     this.alarms = new Alarms(db)
