@@ -128,8 +128,8 @@ test('commands give the same result with and without a running server', async ()
   await publish(archive, 'bash 5.2', 'vim 9.0', 'nano 7.0')
   await server.json('update')
   const commands = [
+    ['explain', 'bash'], // first: pending shows what it read
     ['pending'],
-    ['explain', 'bash'],
     ['promote', '@all', '--dry-run'],
     ['channel', 'list'],
     ['channel', 'show', 'testing'],
