@@ -1,6 +1,6 @@
 // Jim's own software on a few hundred servers: from his build to a machine of each channel, by uus add and by dput.
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -82,6 +82,37 @@ run_lintian = 0
     return run('dput', flags, { env, cwd: this.folder })
   }
 
+  /** Its package conflicts with that of dput: unpacked here, where it looks for its own files in skel/. */
+  async unpackDputNg(): Promise<string | null> {
+    const folder = this.path('dput-ng')
+    mkdirSync(folder)
+    const got = await run('apt-get', ['download', 'dput-ng', 'python3-dput'], { cwd: folder })
+    if (got.status !== 0) return null
+    for (const deb of readdirSync(folder)) {
+      const { status, output } = await run('dpkg-deb', ['-x', join(folder, deb), folder])
+      assert.equal(status, 0, output)
+    }
+    cpSync(join(folder, 'usr/share/dput-ng'), this.path('skel'), { recursive: true })
+    for (const part of ['profiles', 'metas'])
+      cpSync(join(folder, 'etc/dput.d', part), this.path(`skel/${part}`), { recursive: true })
+    return folder
+  }
+
+  dputNg(server: TestServer, folder: string, changes: string): Promise<RunResult> {
+    const profile = { fqdn: new URL(server.url).host, method: 'http', incoming: '/upload/testing/local' }
+    const file = this.path('skel/profiles/uus.json')
+    writeFileSync(file, JSON.stringify({ ...profile, hooks: ['checksum'], allow_dcut: false, meta: null }))
+    const env = {
+      PATH: process.env.PATH,
+      HOME: this.folder,
+      LC_ALL: 'C',
+      no_proxy: '*',
+      PYTHONPATH: join(folder, 'usr/lib/python3/dist-packages'),
+    }
+    const program = join(folder, 'usr/bin/dput')
+    return run('/usr/bin/python3', [program, 'uus', changes], { env, cwd: this.folder })
+  }
+
   [Symbol.dispose](): void {
     rmSync(this.folder, { recursive: true, force: true })
   }
@@ -148,6 +179,30 @@ test(
     assert.match(refused.output, /tool_1.2_amd64.changes was accepted on .*, and counts once/)
   },
 )
+
+test('dput-ng uploads as well', needs('apt-get', 'dpkg-deb', 'gpg'), async (t) => {
+  using desk = await Desk.furnish()
+  const dputNg = await desk.unpackDputNg()
+  if (dputNg === null) return t.skip('no upstream of this host has dput-ng')
+  await using archive = await FakeArchive.start()
+  await archive.publish('stable', suite(packages('base 1'), { date: Date.now() - 3_600_000 }))
+  await using server = await TestServer.start({
+    archives: [{ archive, more: ['release: stable'] }],
+    local: [`{name: local, local: true, suites: [stable], architectures: [amd64], keyring: ${desk.keyring}}`],
+  })
+  await server.json('update')
+  const changes = await desk.sign(await anUpload('tool', '1.0', { Depends: 'base' }), 'tool', '1.0')
+  const sent = await desk.dputNg(server, dputNg, changes)
+  assert.equal(sent.status, 0, sent.output)
+  using apt = new AptRoot()
+  apt.setSources(await server.text('/testing.sources'))
+  await apt.update()
+  assert.equal(await apt.candidate('tool'), '1.0')
+  rmSync(desk.path('tool_1.0_amd64.uus.upload'), { force: true })
+  const again = await desk.dputNg(server, dputNg, changes)
+  assert.notEqual(again.status, 0)
+  assert.match(again.output, /409|was accepted/)
+})
 
 async function sends(sent: Promise<RunResult>): Promise<void> {
   const { status, output } = await sent
