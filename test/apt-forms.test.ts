@@ -143,19 +143,24 @@ test(
     const { server } = serving
     let left = updates
     let published = 1
+    const seen = new Map<string, Set<string>>()
+    // However slow the machine: as many updates as were promised, and states that differ enough to be mixed up.
+    const isEnough = () =>
+      left <= 0 && ['testing', 'approved'].every((channel) => (seen.get(channel)?.size ?? 0) >= 10)
+    let isOver = false
     const publishing = async () => {
-      while (left > 0) {
+      while (!isOver) {
         published++
         await serving.offer(at(published))
         await server.call('promote', { selectors: ['@all'] })
       }
     }
-    const seen = new Map<string, Set<string>>()
     const updating = async (channel: string, targets: string, expected: readonly string[]) => {
       using apt = new AptRoot({ config: `Acquire::Languages "en";\n${targets}` })
       apt.setSources(await server.text(`/${channel}.sources`))
       let last = 0
-      while (left-- > 0) {
+      while (!isEnough()) {
+        left--
         await apt.update() // throws at a failure or a warning
         checkStored(apt, expected)
         const version = /^Version: (\d+)$/m.exec(
@@ -172,13 +177,12 @@ test(
       updating('approved', '', aptsOwnPaths),
       updating('approved', '', aptsOwnPaths),
     ]).finally(() => {
-      left = 0
+      isOver = true
     })
     await Promise.all([publishing(), clientsDone])
     const states = [...seen].map(([channel, versions]) => `${versions.size} of ${channel}`).join(' and ')
     t.diagnostic(
-      `${updates} updates in ${Date.now() - startedAt} ms; ${published} states, of which clients saw ${states}`,
+      `${updates - left} updates in ${Date.now() - startedAt} ms; ${published} states, of which clients saw ${states}`,
     )
-    for (const channel of ['testing', 'approved']) assert.ok(seen.get(channel)!.size >= 10, states)
   },
 )
