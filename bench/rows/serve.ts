@@ -75,10 +75,21 @@ export async function serveRows(
  * of more than 20,000 characters. The keyring's path.
  */
 async function writeLongSuite(server: WebServer, folder: string, packages: Buffer): Promise<string> {
-  const more = ['Version', 'Changelogs', 'NotAutomatic', 'ButAutomaticUpgrades', 'Description', 'Origin', 'Label']
+  const more = [
+    'Version',
+    'Changelogs',
+    'NotAutomatic',
+    'ButAutomaticUpgrades',
+    'Description',
+    'Origin',
+    'Label',
+  ]
     .map((field) => `${field}: ${randomBytes(9900).toString('hex')}\n`)
     .join('')
-  const release = writeIndex(server, 'serve', 'bench', packages, more).replace('Origin: Bench\nLabel: Bench\n', '')
+  const release = writeIndex(server, 'serve', 'bench', packages, more).replace(
+    'Origin: Bench\nLabel: Bench\n',
+    '',
+  )
   const key = await makeSigningKey('bench', 'ed25519', Date.now() - 86_400_000)
   const signer = await Signer.fromArmored([key.privateKey], 'bench')
   const { inRelease: signed } = await signer.sign(release, Date.now() - 60_000)
