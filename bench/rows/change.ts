@@ -1,7 +1,10 @@
 // Publishing a change of a suite that is published already: what it costs by the size of the suite and of the change.
 // Everybody has the same packages, gets the same changes in the same order, and must end with the same versions.
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { StatusResult } from '../../src/actions/status.ts'
 import { curvesOf, type Point, renderCurves } from '../curves.ts'
 import { type Deb, writeDeb } from '../debs.ts'
 import { type Measured, medianCpu } from '../measure.ts'
@@ -148,6 +151,24 @@ function makeChange(
   return { folder, debs: news.map(({ deb }) => deb), replaced: news.map(({ replaced }) => replaced) }
 }
 
+function linkAll(from: string, to: string): void {
+  const { status, stderr } = spawnSync('cp', ['-al', from, to])
+  if (status !== 0) throw new Error(stderr.toString())
+}
+
+/** What upstream dropped is fetched in the background: that is done before anybody measures. */
+async function untilFetched(server: BenchServer): Promise<void> {
+  await sleep(3 * lookAfterMs)
+  for (let tries = 0; tries < 600; tries++) {
+    const { files } = (await server.call('status', {})) as StatusResult
+    if (files.atRisk.length === 0) return
+    await sleep(lookAfterMs)
+  }
+  throw new Error('what upstream dropped does not come')
+}
+
+const lookAfterMs = 1000
+
 function checkPublished(what: string, index: Buffer, expected: ReadonlyMap<string, Deb>): void {
   const text = index.toString('latin1')
   const names = [...text.matchAll(/^Package: (.*)$/gm)].map(([, name]) => name!)
@@ -173,6 +194,11 @@ async function openOurs(
   const upstream = suite.debs.map((deb) => deb.stanza)
   const placeOf = new Map(suite.debs.map(({ name }, place) => [name, place]))
   const offer = () => writeSuite(web, key, 'change', 'bench', Buffer.from(upstream.join('\n')))
+  // Upstream keeps the files of replaced versions, as the real ones do for a while.
+  const pool = join(web.root, 'change', 'pool')
+  rmSync(pool, { recursive: true, force: true })
+  mkdirSync(dirname(pool), { recursive: true })
+  linkAll(join(suite.folder, 'pool'), pool)
   offer()
   const server = await BenchServer.start({
     folder: path,
@@ -187,10 +213,15 @@ async function openOurs(
   return {
     note: 'promote: judge, publish, sign',
     noteOnNothing: 'update: nothing new, nothing published',
-    async add({ debs }) {
+    async add({ debs, folder: news }) {
+      for (const { path: file } of debs) {
+        mkdirSync(dirname(join(web.root, 'change', file)), { recursive: true })
+        copyFileSync(join(news, file), join(web.root, 'change', file))
+      }
       for (const { name, stanza } of debs) upstream[placeOf.get(name)!] = stanza
       offer()
       await server.call('update')
+      if (debs.length > 0) await untilFetched(server)
     },
     async publish({ debs }) {
       if (debs.length > 0)
