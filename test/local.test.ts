@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { AuditPage } from '../src/actions/audit.ts'
 import type { BackupResult } from '../src/actions/backup.ts'
+import type { PromoteResult } from '../src/actions/promote.ts'
 import { UusError } from '../src/lib/errors.ts'
 import { FakeArchive } from './rig/archive.ts'
 import { packages } from './rig/packages.ts'
@@ -57,6 +58,23 @@ test('a local archive is published empty at once, in every channel, as what the 
   assert.equal(kept!.origin, 'Example Ltd', 'fixed when it was published first')
   await assert.rejects(rig.call('update', { archives: ['local'] }), /Archive local is local/)
   await rig.check()
+})
+
+test('who added a package does not count among those who approve it', dpkg, async () => {
+  await withLocal(async (rig) => {
+    await rig.restart({
+      channels: { testing: '{from: upstream}', approved: '{from: testing, gates: {approvals: 1}}' },
+    })
+    const upload = await anUpload('tool', '1.0-1', { Depends: 'base' })
+    await addTo(rig, [upload])
+    const order = { selectors: ['tool'] }
+    const [added] = (await rig.call<AuditPage>('audit', { action: 'add' })).items
+    const jim = (added as { actor: string }).actor
+    const own = await rig.call<PromoteResult>('promote', order, jim)
+    assert.equal(own.status, 'refused')
+    assert.match(own.refused[0]!.why[0]!, /Needs the approval of one person \(who added it does not count: /)
+    assert.equal((await rig.call<PromoteResult>('promote', order, 'beth')).status, 'done')
+  })
 })
 
 test(
@@ -201,7 +219,7 @@ test('into a gated channel is a promotion: its gates judge it', dpkg, async () =
       assert.equal(result.status, 'refused')
       assert.match(
         result.refused.join('\n'),
-        /tool 1: Needs the approval of one more person; approved by tester/,
+        /tool 1: Needs the approval of 2 people \(who added it does not count: tester\)/,
       )
       assert.ok(rig.shows('testing').includes('stable/main/amd64 tool 1'), 'as far as it may')
     },

@@ -122,6 +122,7 @@ export function ripeInstead(scope: PendingScope, items: readonly PendingItem[]):
   })
 }
 
+type Change = Pick<PendingItem, 'kind' | 'source' | 'version' | 'since'>
 type Judged = Omit<PendingItem, 'verdicts' | 'eligibleAt'>
 
 /** What is the same for every state of the feeding channel. */
@@ -260,7 +261,7 @@ class PendingReader {
    */
   #approvers(
     key: string,
-    change: Pick<PendingItem, 'kind' | 'source' | 'version' | 'since' | 'arrived'>,
+    change: Change & Pick<PendingItem, 'arrived'>,
     from: string | null,
     rule: AppliedRule | null,
   ): string[] {
@@ -279,12 +280,7 @@ class PendingReader {
     return [...new Set(approver === null ? people : [...people, approver])]
   }
 
-  #approvalsUsedUntil({
-    kind,
-    source,
-    version,
-    since,
-  }: Pick<PendingItem, 'kind' | 'source' | 'version' | 'since'>): number {
+  #approvalsUsedUntil({ kind, source, version, since }: Change): number {
     if (kind === 'remove' || kind === 'downgrade') return since ?? Number.POSITIVE_INFINITY
     const { store, target } = this.#scope
     const last = store.history.lastRevisionOf(target.id, source, version)
@@ -317,6 +313,13 @@ class PendingReader {
       gates,
       rule: item.rule,
       approvers: item.approvers,
+      uploaders:
+        item.approvers.length === 0
+          ? []
+          : this.#scope.store.localPackages.uploadersOf(
+              item.archiveId,
+              item.arrived.map(({ path }) => path),
+            ),
       ...this.#soaking(item),
       phasedPercentage: this.#phased(ids),
       hold: this.#tables.holds.get(subjectKey(item)) ?? null,

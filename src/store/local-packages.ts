@@ -52,6 +52,16 @@ export class LocalPackages {
     )
   }
 
+  /** Who added what stands at these paths of an archive. */
+  uploadersOf(archiveId: number, paths: readonly string[]): string[] {
+    return this.#db
+      .pluck<string>(
+        `SELECT DISTINCT added_by FROM local_package
+         WHERE archive_id = ? AND path IN (SELECT value FROM json_each(?)) ORDER BY added_by`,
+      )
+      .all(archiveId, JSON.stringify(paths))
+  }
+
   /** Must the file stay, because nobody else has it? */
   isKept(sha256: Sha256): boolean {
     const found = this.#db.pluck<number>('SELECT 1 FROM kept_file WHERE sha256 = ?').get(sha256Bytes(sha256))

@@ -51,6 +51,8 @@ export interface Facts {
   readonly decision: Decision | null
   /** Who approved the very files that would enter, each person once. */
   readonly approvers: readonly string[]
+  /** Who added it to a local archive: does not count among those who approve. */
+  readonly uploaders: readonly string[]
   /** The version left upstream, and no higher one took its place. */
   readonly isWithdrawn: boolean
   /** Since when the clock of `soak` runs; null where nobody knows, or where nothing enters. */
