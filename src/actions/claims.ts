@@ -67,7 +67,7 @@ export const recordClaimsStep = quietStep<
   })
 })
 
-function claimsOf({ entries, claimedCves, problem }: ChangelogFacts): Claims {
+export function claimsOf({ entries, claimedCves, problem }: ChangelogFacts): Claims {
   return { entries: entries.length, urgency: entries[0]?.urgency ?? null, cves: claimedCves, problem }
 }
 

@@ -8,7 +8,7 @@ import { parseSelector, refuseUnknownReleases, select } from '../repo/selectors.
 import type { ClaimKey, Claims } from '../store/claims.ts'
 import { action, type Listing, listing, readStep, stepAction } from './action.ts'
 import { type ChangelogFacts, type ChangelogQuestion, changelogOf, changelogQuestion } from './changelog.ts'
-import { claimKey, recordClaimsStep } from './claims.ts'
+import { claimKey, claimsOf, recordClaimsStep } from './claims.ts'
 import { isoOrNull } from './shared.ts'
 
 /** A waiting source version, for people and programs. */
@@ -151,7 +151,10 @@ export const explain = action<z.output<typeof explainInput>, ExplainResult>({
     const read = changelogs.flatMap((facts, at) => (facts === null ? [] : [{ key: keys[at]!, facts }]))
     // What was read is known from now on.
     if (read.length > 0) await context.jobs.run(recordClaimsStep, read, call)
-    const items = result.items.map((item, at) => ({ ...item, changelog: changelogs[at] ?? null }))
+    const items = result.items.map((item, at) => {
+      const facts = changelogs[at] ?? null
+      return { ...item, claimed: facts === null ? item.claimed : claimsOf(facts), changelog: facts }
+    })
     return { ...result, items }
   },
 })
