@@ -16,6 +16,7 @@ import { Hasher, type Sha256 } from './lib/digest.ts'
 import type { Disk } from './lib/disk.ts'
 import { type UpstreamError, UusError } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
+import { readRange } from './lib/random-access.ts'
 import { Traffic } from './lib/traffic.ts'
 import { Turns } from './lib/turns.ts'
 import { readVersion } from './lib/version.ts'
@@ -274,16 +275,13 @@ async function quarantine(packages: Blobs, aside: Blobs, sha256: Sha256): Promis
   await using blob = opened
   const writer = await aside.create()
   try {
-    for (let at = 0; at < blob.sizeBytes; at += chunkBytes)
-      await writer.write(await blob.read(at, Math.min(chunkBytes, blob.sizeBytes - at)))
+    for await (const chunk of readRange(blob, 0, blob.sizeBytes)) await writer.write(chunk)
     await writer.commit()
   } catch {
     await writer.discard() // not even readable: there is nothing to look at
   }
   await packages.delete(sha256)
 }
-
-const chunkBytes = 1 << 20
 
 /** A host that is left alone was logged when it failed. */
 function logTrouble(log: Log, archive: string, error: UpstreamError): void {

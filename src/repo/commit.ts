@@ -6,6 +6,7 @@ import type { Json } from '../lib/canonical-json.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import type { Emit } from '../lib/events.ts'
+import { readRange } from '../lib/random-access.ts'
 import { formatSnapshotId } from '../lib/units.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Actor } from '../store/audit.ts'
@@ -63,8 +64,6 @@ interface PreparedSuite {
   readonly suiteId: number
   readonly ready: { readonly publication: PreparedPublication; readonly envelope: Envelope } | null
 }
-
-const copyBytes = 1 << 20
 
 /** Where generated files lie, in packs. */
 export interface GeneratedStores {
@@ -173,9 +172,7 @@ export class Committer {
     await using blob = file
     const writer = await this.#files.packs.create()
     try {
-      for (let at = 0; at < blob.sizeBytes; at += copyBytes) {
-        await writer.write(await blob.read(at, Math.min(copyBytes, blob.sizeBytes - at)))
-      }
+      for await (const chunk of readRange(blob, 0, blob.sizeBytes)) await writer.write(chunk)
       return await writer.commit()
     } finally {
       await writer.discard()

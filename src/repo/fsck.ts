@@ -4,6 +4,7 @@ import { indexPath, isDerivedKind, isStanzaKind } from '../debian/index-kinds.ts
 import { parseRelease } from '../debian/release.ts'
 import { Hasher, type Sha256 } from '../lib/digest.ts'
 import { decompress } from '../lib/gzip.ts'
+import { readRange } from '../lib/random-access.ts'
 import { unxz } from '../lib/xz.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
@@ -126,8 +127,7 @@ async function checkFile(
   await using blob = opened
   try {
     const hasher = new Hasher()
-    for (let at = 0; at < blob.sizeBytes; at += chunkBytes)
-      hasher.update(await blob.read(at, Math.min(chunkBytes, blob.sizeBytes - at)))
+    for await (const chunk of readRange(blob, 0, blob.sizeBytes)) hasher.update(chunk)
     if (hasher.digest() !== file.sha256) return 'its bytes changed on the disk'
   } catch (error) {
     return `it cannot be read (${(error as Error).message})`
@@ -136,8 +136,6 @@ async function checkFile(
   const unpacked = await unpackedDigest(await blob.read(0, blob.sizeBytes), file.path, plain.sizeBytes)
   return unpacked === plain.sha256 ? null : 'it does not unpack to the text that is signed'
 }
-
-const chunkBytes = 1 << 20
 
 async function unpackedDigest(bytes: Buffer, path: string, plainBytes: number): Promise<Sha256> {
   const hasher = new Hasher()

@@ -3,6 +3,7 @@
 import { packagesStanzaOf } from '../../debian/deb/packages-stanza.ts'
 import type { Json } from '../../lib/canonical-json.ts'
 import type { Emit } from '../../lib/events.ts'
+import { readRange } from '../../lib/random-access.ts'
 import type { Actor } from '../../store/audit.ts'
 import type { Blobs, OpenBlob } from '../../store/blobs.ts'
 import type { Tx } from '../../store/database.ts'
@@ -74,13 +75,10 @@ async function keepFile(
   await copy(blob, packages, name, sha256)
 }
 
-const chunkBytes = 1 << 20
-
 async function copy(blob: OpenBlob, packages: Repo['packages'], name: string, sha256: string): Promise<void> {
   const writer = await packages.create()
   try {
-    for (let at = 0; at < blob.sizeBytes; at += chunkBytes)
-      await writer.write(await blob.read(at, Math.min(chunkBytes, blob.sizeBytes - at)))
+    for await (const chunk of readRange(blob, 0, blob.sizeBytes)) await writer.write(chunk)
     const copied = await writer.commit()
     if (copied.sha256 !== sha256) throw uploadGone(name) // the disk gave other bytes than were written
   } finally {

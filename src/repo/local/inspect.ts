@@ -4,6 +4,7 @@ import { checkData } from '../../debian/deb/data.ts'
 import { type Deb, readDeb } from '../../debian/deb/deb.ts'
 import type { Sha256 } from '../../lib/digest.ts'
 import { UusError } from '../../lib/errors.ts'
+import { readRange } from '../../lib/random-access.ts'
 import type { Blobs } from '../../store/blobs.ts'
 
 /** An uploaded file. */
@@ -66,11 +67,8 @@ export function uploadGone(name: string): UusError {
   return new UusError('PACKAGE_REFUSED', `${name} is not here any more`, { hint: 'Upload it again' })
 }
 
-const chunkBytes = 1 << 20
-
 async function md5Of({ file }: Deb): Promise<string> {
   const hash = createHash('md5')
-  for (let at = 0; at < file.sizeBytes; at += chunkBytes)
-    hash.update(await file.read(at, Math.min(chunkBytes, file.sizeBytes - at)))
+  for await (const chunk of readRange(file, 0, file.sizeBytes)) hash.update(chunk)
   return hash.digest('hex')
 }
