@@ -147,3 +147,27 @@ test('rules match on claims, and none acts on what was not read', needs('dpkg-de
     rules,
   )
 })
+
+test(
+  'while upstream is away nothing is taken for read: the next look reads it',
+  needs('dpkg-deb'),
+  async () => {
+    const rules = gated('rules: [{match: {claims: none}, action: hold}, {action: approve}]')
+    await tell(
+      { stable: suite([await built('1')]) },
+      async ({ rig, offer, archive }) => {
+        await offer({ stable: suite([await built('2')]) })
+        archive.lie(/\.deb$/, { type: 'status', status: 503 })
+        assert.equal(await readClaims(rig.process.context, call), 0)
+        assert.equal((await explained({ rig })).isTransient, true)
+        assert.deepEqual(await claimed({ rig }), [['tool', null]])
+        assert.deepEqual(approved(rig), ['tool 1'], 'no rule acts on what nobody could look into')
+        archive.behave()
+        rig.clock.advance(3_600_000)
+        assert.equal(await readClaims(rig.process.context, call), 1)
+        assert.deepEqual(approved(rig), ['tool 2'])
+      },
+      rules,
+    )
+  },
+)

@@ -134,7 +134,7 @@ test('a receiver that fails twice and then accepts has each notice once, signed'
   await using rig = await waiting(archive)
   await using to = await receiver(500, 503)
   using key = secretFile()
-  await using notifier = notifierOf(rig, hook(to.url, key.path))
+  using notifier = notifierOf(rig, hook(to.url, key.path))
   await notifier.look()
   assert.equal(to.received.length, 0, 'nothing waits, and what was before is no news')
 
@@ -175,7 +175,7 @@ test('what is given up is an alarm, is shown, and is tried again when somebody s
   await using rig = await waiting(archive)
   await using to = await receiver(...Array<number>(retrySeconds.length + 1).fill(500))
   using key = secretFile()
-  await using notifier = notifierOf(rig, hook(to.url, key.path, ['waiting', 'forced']))
+  using notifier = notifierOf(rig, hook(to.url, key.path, ['waiting', 'forced']))
   await notifier.look()
   await publish(archive, ['bash 5.2', 'vim 9.0'], start + hour)
   await rig.mustUpdate()
@@ -210,7 +210,7 @@ test('410 ends it at once; a receiver that cannot be reached keeps no other back
   const [second] = hook(good.url, key.path)
   const [third] = hook('http://127.0.0.1:1/', key.path)
   const targets = [first!, { ...second!, name: 'webhook:b' }, { ...third!, name: 'webhook:c' }]
-  await using notifier = notifierOf(rig, targets)
+  using notifier = notifierOf(rig, targets)
   await notifier.look()
   await publish(archive, ['bash 5.2', 'vim 9.0'], start + hour)
   await rig.mustUpdate()
@@ -231,7 +231,7 @@ test('holds are no news; force, blocks and alarms are', async () => {
   await rig.mustUpdate()
   await using to = await receiver()
   using key = secretFile()
-  await using notifier = notifierOf(rig, hook(to.url, key.path))
+  using notifier = notifierOf(rig, hook(to.url, key.path))
   await notifier.look()
   await rig.call('hold', { selectors: ['vim'], reason: 'later' })
   const broken = [

@@ -29,6 +29,8 @@ export interface ChangelogFacts {
   readonly claimedCves: readonly string[]
   /** Why there are none; null if there are. */
   readonly problem: string | null
+  /** Another look may tell more: somebody was away. */
+  readonly isTransient: boolean
 }
 
 /** A package that may have the changelog. */
@@ -97,6 +99,7 @@ export const readChangelogStep = readStep<ReadInput, ReadOutput>(
         isComplete: found.isComplete && entries.length === found.entries.length,
         claimedCves: claimedCves(found.entries.map(({ text }) => text).join('\n')),
         problem: null,
+        isTransient: false,
       },
     }
   },
@@ -124,7 +127,8 @@ export async function changelogOf(
         if (named !== undefined) candidates = [named, ...candidates.filter((one) => one !== named)]
       }
     } catch (error) {
-      return nothing(UusError.from(error).message)
+      const { message, descriptor } = UusError.from(error)
+      return nothing(message, descriptor.isRetryable)
     }
   }
   return nothing('None of its packages that were looked into has a changelog')
@@ -138,6 +142,6 @@ async function isHere({ packages }: ServerContext, source: ChangelogSource): Pro
   return true
 }
 
-function nothing(problem: string): ChangelogFacts {
-  return { entries: [], isComplete: false, claimedCves: [], problem }
+function nothing(problem: string, isTransient = false): ChangelogFacts {
+  return { entries: [], isComplete: false, claimedCves: [], problem, isTransient }
 }

@@ -5,15 +5,16 @@ import { z } from 'zod'
 import type { NoticeEvent } from '../config/notify.ts'
 import { formatIso } from '../lib/units.ts'
 import { undeliveredPrefix } from '../repo/alarms.ts'
-import { judgeAlone } from '../repo/judge-installable.ts'
+import { isWanted } from '../repo/evaluate.ts'
 import { listPending } from '../repo/pending.ts'
 import type { Repo } from '../repo/repo.ts'
 import { scopeTo } from '../repo/scope.ts'
 import type { StoredAuditRow } from '../store/audit.ts'
+import type { Channel } from '../store/channels.ts'
 import type { Tx } from '../store/database.ts'
 import type { Delivery } from '../store/notices.ts'
 import { type Listing, listing, type Outcome, quietStep, readStep, stepAction } from './action.ts'
-import { describePending, type PendingEntry } from './pending.ts'
+import { describeJudged, type PendingEntry } from './pending.ts'
 
 /** What is sent: `type`, `timestamp` and `data`, as Standard Webhooks has it. */
 export interface NoticeBody {
@@ -49,37 +50,32 @@ const keptMs = 90 * 86_400_000
 const maxItems = 100
 const maxRows = 1000
 
-/** Looks what there is to tell. How many notices were made. */
-export const collectNoticesStep = quietStep<readonly TargetEvents[], number>(
+/** Looks what there is to tell. */
+export const collectNoticesStep = quietStep<readonly TargetEvents[], void>(
   'collect-notices',
   ({ repo, config }, targets) => {
     const { store, clock } = repo
     const now = clock.now()
-    return store.db.write((tx) => {
+    const isWaitedFor = targets.some(({ events }) => events.includes('waiting') || events.includes('blocked'))
+    store.db.write((tx) => {
       const found = [
         ...acts(repo, tx),
         ...alarms(repo, tx, now),
-        ...(config.role === 'slave' ? [] : waiting(repo, tx, now)),
+        // Judging all that waits takes long; a slave decides nothing.
+        ...(isWaitedFor && config.role === 'master' ? waiting(repo, tx, now) : []),
       ]
-      let made = 0
       for (const one of found) {
         const names = targets.filter(({ events }) => events.includes(one.event)).map(({ name }) => name)
         if (names.length === 0) continue
-        const body = JSON.stringify(bodyOf(one, now))
-        store.notices.add(
-          tx,
-          { id: `msg_${randomUUID().replaceAll('-', '')}`, event: one.event, at: now, body },
-          names,
-        )
-        made++
+        const id = `msg_${randomUUID().replaceAll('-', '')}`
+        const notice = { id, event: one.event, at: now, body: JSON.stringify(bodyOf(one, now)) }
+        store.notices.add(tx, notice, names)
       }
-      store.notices.dropOthers(
+      store.notices.keepOnly(
         tx,
         targets.map(({ name }) => name),
-        now,
       )
       store.notices.forget(tx, now - keptMs)
-      return made
     })
   },
 )
@@ -104,7 +100,8 @@ function acts({ store }: Repo, tx: Tx): Found[] {
   const before = Number(store.settings.get(cursorKey) ?? last)
   const portion = { count: maxRows, maxBytes: 16 << 20 }
   const rows = last > before ? store.audit.rows({}, { first: before + 1, last }, portion) : []
-  store.settings.set(tx, cursorKey, String(rows.length === maxRows ? rows.at(-1)!.sequence : last))
+  // What does not fit into one portion comes at the next look.
+  store.settings.set(tx, cursorKey, String(rows.at(-1)?.sequence ?? last))
   return rows.flatMap((row) => {
     const event = row.action.endsWith(' --force') ? 'forced' : row.action === 'promote' ? 'promoted' : null
     if (event === null) return []
@@ -173,43 +170,53 @@ function waiting(repo: Repo, tx: Tx, now: number): Found[] {
   return store.channels.list().flatMap((channel) => {
     if (channel.parentId === null || channel.follows || !channel.isConfigured) return []
     const scope = scopeTo(repo, channel)
-    const entries = listPending(scope).map((item) => {
-      const approved =
-        item.approvers.length > 0 || (item.rule?.acts === true && item.rule.rule.action === 'approve')
-      return {
-        approved,
-        entry: describePending({ ...item, verdicts: [...item.verdicts, judgeAlone(repo, scope, item)] }),
-      }
-    })
-    const forPeople = entries.filter(
-      ({ entry, approved }) => entry.state === 'needs' || (entry.state === 'ready' && !approved),
-    )
-    const blocked = entries.filter(({ entry }) => entry.state === 'blocked' && !isDecided(entry))
+    const all = listPending(scope).map((item) => ({
+      entry: describeJudged(repo, scope, item),
+      isWanted: isWanted(item),
+    }))
+    const isForPeople = ({ entry, isWanted: isLetIn }: (typeof all)[number]) =>
+      entry.state === 'needs' || (entry.state === 'ready' && !isLetIn)
+    const forPeople = all.filter(isForPeople).map(({ entry }) => entry)
+    const blocked = all
+      .map(({ entry }) => entry)
+      .filter((entry) => entry.state === 'blocked' && !isDecided(entry))
+    const news = (event: NoticeEvent, entries: readonly PendingEntry[], why: string) => {
+      const fresh = notTold(repo, tx, now, event, channel, entries)
+      return fresh.length === 0 ? [] : [describeWaiting(event, channel.name, fresh, why)]
+    }
     return [
-      ['waiting', forPeople, 'for approval'],
-      ['blocked', blocked, 'and no gate lets it in'],
-    ].flatMap(([event, some, why]): Found[] => {
-      const prefix = `${event as string} ${channel.id} `
-      const keyOf = ({ entry }: (typeof entries)[number]) =>
-        `${prefix}${entry.release} ${entry.archive} ${entry.source} ${entry.to} ${entry.kind}`
-      const list = some as typeof entries
-      const fresh = new Set(remember(store, tx, now, prefix, list.map(keyOf)))
-      const news = list.filter((one) => fresh.has(keyOf(one))).map(({ entry }) => entry)
-      if (news.length === 0) return []
-      const names = [...new Set(news.map(({ source }) => source))]
-      const what =
-        names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
-      return [
-        {
-          event: event as NoticeEvent,
-          channel: channel.name,
-          summary: `${what} waits for ${channel.name} ${why as string}`,
-          lines: news.map(lineOf),
-          items: news,
-        },
-      ]
-    })
+      ...news('waiting', forPeople, 'for approval'),
+      ...news('blocked', blocked, 'and no gate lets it in'),
+    ]
   })
+}
+
+function notTold(
+  { store }: Repo,
+  tx: Tx,
+  now: number,
+  event: NoticeEvent,
+  channel: Channel,
+  entries: readonly PendingEntry[],
+): PendingEntry[] {
+  const prefix = `${event} ${channel.id} `
+  const keyOf = ({ release, archive, source, to, kind }: PendingEntry) =>
+    `${prefix}${release} ${archive} ${source} ${to} ${kind}`
+  const fresh = new Set(remember(store, tx, now, prefix, entries.map(keyOf)))
+  return entries.filter((entry) => fresh.has(keyOf(entry)))
+}
+
+function describeWaiting(
+  event: NoticeEvent,
+  channel: string,
+  entries: readonly PendingEntry[],
+  why: string,
+): Found {
+  const names = [...new Set(entries.map(({ source }) => source))]
+  const first = names.slice(0, 3).join(', ')
+  const what = names.length > 3 ? `${first} and ${names.length - 3} more` : first
+  const summary = `${what} waits for ${channel} ${why}`
+  return { event, channel, summary, lines: entries.map(lineOf), items: entries }
 }
 
 /** A person decided so; nobody has to be told. */

@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import { obstacles, type Verdict } from '../repo/gates/gate.ts'
 import { explainInstallable, judgeAlone } from '../repo/judge-installable.ts'
-import { listPending, type PendingItem, ripeInstead } from '../repo/pending.ts'
+import { listPending, type PendingItem, type PendingScope, ripeInstead } from '../repo/pending.ts'
+import type { Repo } from '../repo/repo.ts'
 import { scopeOf } from '../repo/scope.ts'
 import { parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
 import type { ClaimKey, Claims } from '../store/claims.ts'
@@ -63,6 +64,11 @@ export function describePending(item: PendingItem): PendingEntry {
   }
 }
 
+/** With the verdict of the gate that looks at all that enters, as if this entered by itself. */
+export function describeJudged(repo: Repo, scope: PendingScope, item: PendingItem): PendingEntry {
+  return describePending({ ...item, verdicts: [...item.verdicts, judgeAlone(repo, scope, item)] })
+}
+
 function stateOf({ verdicts, rule, approvers }: PendingItem): PendingEntry['state'] {
   if (rule?.acts === true && rule.rule.action === 'ignore' && approvers.length === 0) return 'ignored'
   const states = new Set(obstacles(verdicts).map((verdict) => verdict.state))
@@ -84,7 +90,7 @@ const pendingStep = readStep<z.output<typeof pendingInput>, PendingResult>('pend
   )
   const items = [...present, ...ripeInstead(scope, present)]
     .sort((a, b) => (a.source < b.source ? -1 : a.source > b.source ? 1 : 0))
-    .map((item) => describePending({ ...item, verdicts: [...item.verdicts, judgeAlone(repo, scope, item)] }))
+    .map((item) => describeJudged(repo, scope, item))
   return { ...listing(items), channel: scope.target.name, from: scope.feeding.name }
 })
 
@@ -148,12 +154,18 @@ export const explain = action<z.output<typeof explainInput>, ExplainResult>({
     const changelogs = await Promise.all(
       questions.map((one) => (one === null || !isFew ? null : changelogOf(context, one, call))),
     )
-    const read = changelogs.flatMap((facts, at) => (facts === null ? [] : [{ key: keys[at]!, facts }]))
+    const read = changelogs.flatMap((facts, at) =>
+      facts === null || facts.isTransient ? [] : [{ key: keys[at]!, facts }],
+    )
     // What was read is known from now on.
     if (read.length > 0) await context.jobs.run(recordClaimsStep, read, call)
     const items = result.items.map((item, at) => {
       const facts = changelogs[at] ?? null
-      return { ...item, claimed: facts === null ? item.claimed : claimsOf(facts), changelog: facts }
+      return {
+        ...item,
+        claimed: facts === null || facts.isTransient ? item.claimed : claimsOf(facts),
+        changelog: facts,
+      }
     })
     return { ...result, items }
   },

@@ -33,7 +33,7 @@ export interface SendOutcome {
 export interface NotifierParts {
   readonly targets: readonly NoticeTarget[]
   readonly log: Log
-  collect(targets: readonly TargetEvents[]): Promise<number>
+  collect(targets: readonly TargetEvents[]): Promise<void>
   due(): Promise<readonly Delivery[]>
   settle(outcomes: readonly DeliveryOutcome[]): Promise<void>
   now(): number
@@ -63,7 +63,7 @@ const settleMs = 2000
 const atMostEveryMs = 10_000
 const tickMs = 5000
 
-export class Notifier implements AsyncDisposable {
+export class Notifier implements Disposable {
   readonly #parts: NotifierParts
   #timer: NodeJS.Timeout | null = null
   #ticker: NodeJS.Timeout | null = null
@@ -97,7 +97,7 @@ export class Notifier implements AsyncDisposable {
       try {
         await act()
       } catch (error) {
-        this.#parts.log('error', `Notices: ${(error as Error).message}`)
+        if (!this.#isStopped) this.#parts.log('error', `Notices: ${(error as Error).message}`)
       }
     })
   }
@@ -114,7 +114,7 @@ export class Notifier implements AsyncDisposable {
     if (due.length === 0) return
     const byTarget = Map.groupBy(due, ({ target }) => target)
     const outcomes = await Promise.all([...byTarget].map(([name, list]) => this.#deliverTo(name, list)))
-    await this.#parts.settle(outcomes.flat())
+    if (!this.#isStopped) await this.#parts.settle(outcomes.flat())
   }
 
   /** In their order. Where one cannot be brought now, those behind it wait as well. */
@@ -144,10 +144,10 @@ export class Notifier implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** A receiver that is slow to answer holds nobody up: it gets the notice again, under the same id. */
+  [Symbol.dispose](): void {
     this.#isStopped = true
     if (this.#timer !== null) clearTimeout(this.#timer)
     if (this.#ticker !== null) clearInterval(this.#ticker)
-    await this.#work
   }
 }

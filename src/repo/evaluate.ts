@@ -46,7 +46,7 @@ export function eligible(repo: Repo, scope: PendingScope): PendingItem[] {
 }
 
 /** A person approved these very files, or a rule acts. What a rule only asks approvals for, the gates judge. */
-function isWanted(item: PendingItem): boolean {
+export function isWanted(item: PendingItem): boolean {
   const action = item.rule?.acts === true ? item.rule.rule.action : null
   return item.approvers.length > 0 || action === 'approve'
 }

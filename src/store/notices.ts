@@ -106,22 +106,16 @@ export class Notices {
     ).changes
   }
 
-  /** Deliveries to who is not configured any more are given up. */
-  dropOthers(tx: Tx, targets: readonly string[], now: number): void {
+  /** What is not delivered yet, to others than these, never will be. */
+  keepOnly(tx: Tx, targets: readonly string[]): void {
     tx.run(
-      `UPDATE delivery SET state = 'dead', due_at = ?, error = 'not configured any more'
-       WHERE state = 'waiting' AND target NOT IN (SELECT value FROM json_each(?))`,
-      now,
+      `DELETE FROM delivery WHERE state <> 'done' AND target NOT IN (SELECT value FROM json_each(?))`,
       JSON.stringify(targets),
     )
   }
 
   forget(tx: Tx, before: number): void {
     tx.run('DELETE FROM notice WHERE at < ?', before)
-  }
-
-  isTold(key: string): boolean {
-    return this.#db.pluck<number>('SELECT 1 FROM told WHERE key = ?').get(key) !== undefined
   }
 
   tell(tx: Tx, key: string, at: number): void {
