@@ -3,7 +3,6 @@
 import { z } from 'zod'
 import { asSha256, type Sha256 } from '../lib/digest.ts'
 import { UusError } from '../lib/errors.ts'
-import { evaluate } from '../repo/evaluate.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { add as carryOut } from '../repo/local/add.ts'
 import {
@@ -32,6 +31,7 @@ import {
 } from './action.ts'
 import { moveOn, placedIn } from './add-travel.ts'
 import { reason } from './shared.ts'
+import { moveByThemselves } from './update.ts'
 
 const digest = z.string().transform((text, context): Sha256 => {
   const found = asSha256(text)
@@ -205,8 +205,7 @@ async function addPackages(
   )
   if (isDone) {
     await followChannels(repo, call.actor, call.emit)
-    await evaluate(repo, call.actor, call.emit)
-    await followChannels(repo, call.actor, call.emit)
+    await moveByThemselves({ repo }, call)
   }
   const { refused, isMoved } = await moveOn(repo, plan, channel, why, call)
   const warnings = concernsOf(repo, plan, channel)

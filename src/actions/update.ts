@@ -70,7 +70,7 @@ export const upkeepStep = step<Record<string, never>, void>('upkeep', (context, 
 )
 
 /** What rules and approvals let in, and what follows from that. */
-async function moveByThemselves({ repo }: JobsContext, call: Call): Promise<void> {
+export async function moveByThemselves({ repo }: Pick<JobsContext, 'repo'>, call: Call): Promise<void> {
   await evaluate(repo, call.actor, call.emit)
   await followChannels(repo, call.actor, call.emit)
 }

@@ -15,6 +15,7 @@ import { UusError } from '../lib/errors.ts'
 import { Failures } from './failures.ts'
 import { apiRoot, describeApi, pathOf, type Summaries } from './openapi.ts'
 import { receiveForm } from './receive.ts'
+import { bearerToken, isReadOnTheWay } from './tokens.ts'
 
 export interface ApiOptions {
   readonly authenticator: Authenticator
@@ -126,8 +127,8 @@ function authenticate(
   request: Request,
   response: Response,
 ): Caller {
-  const [, token] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
-  if (token === undefined) throw unauthenticated('A token is needed')
+  const token = bearerToken(request)
+  if (token === null) throw unauthenticated('A token is needed')
   // Looked at even if the address failed too often: others behind it may have good ones.
   const caller = authenticator.byToken(token)
   if (caller !== null) return caller
@@ -171,9 +172,8 @@ function refuseRole({ name, role }: Caller, needed: AnyAction['role'], { verb }:
   })
 }
 
-/** A secret that was sent so is to be considered known. */
-function refusePlainHttp({ allowsHttp }: ApiOptions, { socket }: Request): void {
-  if (allowsHttp || 'encrypted' in socket || isLoopback(socket.remoteAddress ?? '')) return
+function refusePlainHttp({ allowsHttp }: ApiOptions, request: Request): void {
+  if (allowsHttp || !isReadOnTheWay(request)) return
   throw new UusError(
     'FORBIDDEN',
     'Secrets are not taken over plain http, where everybody on the way can read them',
@@ -181,10 +181,6 @@ function refusePlainHttp({ allowsHttp }: ApiOptions, { socket }: Request): void 
       hint: 'Use https ("tls" in the configuration); revoke the token that was sent; or set "api: {allow-http: true}"',
     },
   )
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address)
 }
 
 function readLogin(body: unknown): { name: string; password: string } {

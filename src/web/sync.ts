@@ -1,9 +1,8 @@
 // `/sync/v1`: what slaves ask. docs/sync.md describes it. Tokens are taken only where nobody on the way can read them.
-import { TLSSocket } from 'node:tls'
 import express, { type NextFunction, type Request, type Response, Router } from 'express'
 import type { Caller, SyncSource } from '../actions/sync-source.ts'
-import { isLoopback } from '../config/tiers.ts'
 import { UusError } from '../lib/errors.ts'
+import { bearerToken, isReadOnTheWay } from './tokens.ts'
 
 export interface SyncPages {
   readonly source: SyncSource
@@ -20,7 +19,7 @@ export function syncPages({ source, allowsHttp }: SyncPages): Router {
 
   pages.use((request: Request, response: Response, next: NextFunction) => {
     refuseOpenToken(request, allowsHttp)
-    response.locals.caller = source.authenticate(tokenOf(request))
+    response.locals.caller = source.authenticate(bearerToken(request))
     source.refuseLoop(request.get('uus-server') ?? null)
     response.set('Cache-Control', 'no-store')
     next()
@@ -70,13 +69,9 @@ function textOf(request: Request): string {
   return typeof request.body === 'string' ? request.body : ''
 }
 
-function tokenOf(request: Request): string | null {
-  return /^Bearer +(\S+)$/i.exec(request.get('authorization') ?? '')?.[1] ?? null
-}
-
 /** TLS_REQUIRED where others could read what the request shows. */
-export function refuseOpenToken({ socket }: Pick<Request, 'socket'>, allowsHttp: boolean): void {
-  if (allowsHttp || socket instanceof TLSSocket || isLoopback(socket.remoteAddress ?? '')) return
+export function refuseOpenToken(request: Pick<Request, 'socket'>, allowsHttp: boolean): void {
+  if (allowsHttp || !isReadOnTheWay(request)) return
   throw new UusError('TLS_REQUIRED', 'This server takes no token over plain http', {
     hint: 'Use its https:// address, or set "sync.allow-http: true" on it',
   })
