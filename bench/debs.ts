@@ -14,15 +14,18 @@ export interface Deb {
 const words =
   'update server package library common tools runtime support data files module driver daemon'.split(' ')
 
-/** Writes package number `number` below `folder`; the stanza is some 900 bytes, like real ones. */
+/**
+ * Writes package number `number` below `folder`; the stanza is some 900 bytes, like real ones. It depends on packages
+ * with lower numbers, so that all of a suite that begins with 0 can be installed.
+ */
 export function writeDeb(folder: string, number: number, version: string): Deb {
-  const name = `pkg-${createHash('sha256').update(String(number)).digest('hex').slice(0, 8)}-${number}`
+  const name = nameOf(number)
   const long = Array.from({ length: 34 }, (_, index) => words[(number * 7 + index * 13) % words.length]).join(
     ' ',
   )
   const depends = Array.from(
     { length: 8 },
-    (_, index) => `lib${words[(number + index) % words.length]}${index} (>= 1.${number % 90})`,
+    (_, index) => `${nameOf((number * 7 + index * 13) % Math.max(number, 1))} (>= 1.0)`,
   )
   const control = `Package: ${name}
 Version: ${version}
@@ -51,6 +54,11 @@ Description: made package number ${number}
     `Filename: ${path}\nSize: ${deb.length}\nMD5sum: ${md5}\nSHA256: ${sha256}\nDescription:`,
   )
   return { name, version, path, stanza }
+}
+
+/** Neighbours by number are no neighbours by name. */
+function nameOf(number: number): string {
+  return `pkg-${createHash('sha256').update(String(number)).digest('hex').slice(0, 8)}-${number}`
 }
 
 function ar(members: readonly [name: string, data: Buffer][]): Buffer {

@@ -17,6 +17,7 @@ import { architecturesByRelease, Installability } from './repo/installability.ts
 import { publishLocal } from './repo/local/publish.ts'
 import type { Repo } from './repo/repo.ts'
 import { SigningKeys } from './repo/signing-keys.ts'
+import { Unoffered } from './repo/unoffered.ts'
 import type { Actor } from './store/audit.ts'
 import { Blobs } from './store/blobs.ts'
 import { takeLock } from './store/lock.ts'
@@ -100,6 +101,7 @@ export async function openJobs(
       settings,
       channels: config.channels,
       packages: new Blobs(paths.pool, disk),
+      unoffered: new Unoffered(store),
       installability: new Installability(
         store,
         (release) => architecturesByRelease(store.archives.suites(), config.archives).get(release) ?? [],

@@ -7,12 +7,16 @@ import type { PromoteResult } from '../src/actions/promote.ts'
 import type { RollbackResult } from '../src/actions/snapshots.ts'
 import type { StatusResult } from '../src/actions/status.ts'
 import { sha256 } from '../src/lib/digest.ts'
+import { UusError } from '../src/lib/errors.ts'
 import { formatSnapshotId } from '../src/lib/units.ts'
+import { type NeededFile, neededFiles } from '../src/repo/needed-files.ts'
+import { Unoffered } from '../src/repo/unoffered.ts'
 import { FakeArchive } from './rig/archive.ts'
 import { hour, minute } from './rig/clock.ts'
 import { type BuiltPackage, packages } from './rig/packages.ts'
 import { aBody } from './rig/pool.ts'
 import { Rig, type RigOptions } from './rig/rig.ts'
+import { seeded } from './rig/seeded.ts'
 import { TestServer } from './rig/server.ts'
 
 interface Fixture extends AsyncDisposable {
@@ -368,3 +372,53 @@ test('eviction leaves what upstream dropped: it is the only copy', async () => {
   assert.ok((await server.bytes(`/approved/test/${old.path}`)).equals(old.file), 'it is the only copy')
   assert.ok(status.cache!.protectedBytes >= 2 << 20)
 })
+
+test('what is needed is the same whether it was remembered from look to look or is found anew', async () => {
+  const at = seeded(7)
+  const names = ['bash', 'vim', 'nano', 'mc', 'joe', 'zsh']
+  const versions = new Map(names.map((name) => [name, 1]))
+  const content = () => [...versions].map(([name, version]) => `${name} 1.${version}`)
+  await using one = await offering(content())
+  const { repo } = one.rig.process.jobs
+  const approved = repo.store.channels.find('approved')!
+  let most = 0
+  for (let step = 0; step < 60; step++) {
+    const name = names[at(names.length)]!
+    switch (at(6)) {
+      case 0:
+      case 1:
+        versions.set(name, (versions.get(name) ?? 0) + 1)
+        break
+      case 2:
+        if (versions.size > 3) versions.delete(name)
+        break
+      case 3:
+        await one.rig.call('promote', { selectors: ['@all'], reason: 'test', force: true }).catch(refused)
+        break
+      case 4:
+        await one.rig.call('promote', { selectors: [name], reason: 'test', force: true }).catch(refused)
+        break
+      default: {
+        const snapshots = repo.store.channels.snapshots(approved.id)
+        const { id } = snapshots[at(snapshots.length)]!
+        await one.rig.call('snapshot rollback', { channel: 'approved', id, reason: 'test', force: true }).catch(refused)
+      }
+    }
+    await one.offer(...content())
+    if (at(3) > 0) await one.rig.mustUpdate()
+    one.rig.clock.advance(minute)
+    const remembered = neededFiles(repo)
+    const anew = neededFiles({ ...repo, unoffered: new Unoffered(repo.store) })
+    const byPath = (files: readonly NeededFile[]) =>
+      files.map(({ path, channel }) => `${channel} ${path}`).sort()
+    assert.deepEqual(byPath(remembered), byPath(anew), `step ${step}`)
+    most = Math.max(most, anew.length)
+  }
+  assert.ok(most >= 4, `only ${most} files were ever needed`)
+  const kinds = Map.groupBy(repo.store.channels.snapshots(approved.id), ({ kind }) => kind)
+  for (const kind of ['promote', 'rollback'] as const) assert.ok((kinds.get(kind)?.length ?? 0) >= 3, [...kinds].map(([key, all]) => key + all.length).join())
+})
+
+function refused(error: unknown): void {
+  assert.ok(error instanceof UusError && error.code !== 'USAGE', String(error))
+}

@@ -6,7 +6,7 @@ import { readDeb } from '../debian/deb/deb.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import { UusError } from '../lib/errors.ts'
 import { formatSize } from '../lib/units.ts'
-import type { PendingItem } from '../repo/pending.ts'
+import type { PendingItem } from '../repo/pending-item.ts'
 import { type Call, readStep, type ServerContext } from './action.ts'
 import { isoOrNull } from './shared.ts'
 

@@ -7,7 +7,8 @@ import { companionsOf } from '../repo/families.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { obstacles } from '../repo/gates/gate.ts'
 import type { NeededFile } from '../repo/needed-files.ts'
-import { type PendingItem, type PendingScope, pendingKey, pendingOf, supersededOf } from '../repo/pending.ts'
+import { Waiting } from '../repo/pending.ts'
+import { type PendingItem, type PendingScope, pendingKey } from '../repo/pending-item.ts'
 import { promote as carryOut, plainly, planPromotion } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
 import { scopeOf, scopeTo, unknownChannel } from '../repo/scope.ts'
@@ -207,7 +208,8 @@ async function enterWhatMay(
   if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
   const approved = new Set(items.map(pendingKey))
   const sources = [...new Set(items.map((item) => item.source))]
-  const waiting = [...pendingOf(scope, sources), ...supersededOf(scope, sources)]
+  const reader = new Waiting(scope)
+  const waiting = [...reader.of(sources), ...reader.superseded(sources)]
     .filter((item) => approved.has(pendingKey(item)))
     .map((item) => ({ source: item.source, version: item.version, why: whyWaiting(repo, scope, item) }))
   return { snapshot: snapshot?.id ?? null, waiting }

@@ -1,7 +1,7 @@
 // Before something enters a gated channel, what upstream does not offer any more of it is fetched: the gates judge after
 // that.
 import type { NeededFile } from '../repo/needed-files.ts'
-import type { PendingItem, PendingScope } from '../repo/pending.ts'
+import type { PendingItem, PendingScope } from '../repo/pending-item.ts'
 import type { Call, ServerContext, Step } from './action.ts'
 
 /** What a selection needs and is not here. */

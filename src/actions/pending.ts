@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import { obstacles, type Verdict } from '../repo/gates/gate.ts'
 import { explainInstallable, judgeAlone } from '../repo/judge-installable.ts'
-import { listPending, type PendingItem, type PendingScope, ripeInstead } from '../repo/pending.ts'
+import { Waiting } from '../repo/pending.ts'
+import type { PendingItem, PendingScope } from '../repo/pending-item.ts'
 import type { Repo } from '../repo/repo.ts'
 import { scopeOf } from '../repo/scope.ts'
 import { parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
@@ -85,10 +86,11 @@ const pendingInput = z.object({
 const pendingStep = readStep<z.output<typeof pendingInput>, PendingResult>('pending', ({ repo }, order) => {
   const scope = scopeOf(repo, order.channel)
   refuseUnknownReleases(repo.store, order.releases)
-  const present = listPending(scope).filter(
-    (item) => order.releases.length === 0 || order.releases.includes(item.release),
-  )
-  const items = [...present, ...ripeInstead(scope, present)]
+  const waiting = new Waiting(scope)
+  const present = waiting
+    .all()
+    .filter((item) => order.releases.length === 0 || order.releases.includes(item.release))
+  const items = [...present, ...waiting.ripeInstead(present)]
     .sort((a, b) => (a.source < b.source ? -1 : a.source > b.source ? 1 : 0))
     .map((item) => describeJudged(repo, scope, item))
   return { ...listing(items), channel: scope.target.name, from: scope.feeding.name }
@@ -131,7 +133,7 @@ export const explainStep = readStep<z.output<typeof explainInput>, Explanation>(
       include: ['republished', 'downgrade', 'remove'],
       now: repo.clock.now(),
     })
-    const chosen = [...selection.items, ...ripeInstead(scope, selection.items)]
+    const chosen = [...selection.items, ...new Waiting(scope).ripeInstead(selection.items)]
     const items = chosen.map((item) =>
       describePending({ ...item, verdicts: [...item.verdicts, explainInstallable(repo, scope, item)] }),
     )

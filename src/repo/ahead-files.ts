@@ -144,10 +144,9 @@ export function retainedFiles(repo: Repo): AheadFile[] {
     if (channel.parentId === null || !channel.follows || !isConfigured) return []
     const since = retainedHere(store, channels, channel, clock.now())
     return store.views.list(channel.id).flatMap((view) => {
-      const offering = store.views.find(upstream, view.indexId)
       const index = indexes.get(view.indexId)!
-      if (offering === null || index.frozenAt !== null) return []
-      const gone = store.supplies.shownSinceButNow(view.id, since, offering.id, view.id)
+      if (index.frozenAt !== null || store.views.find(upstream, view.indexId) === null) return []
+      const gone = store.supplies.notShownIn(view.id, repo.unoffered.held(view, index, since))
       return filesOf(repo, channel, index, store.supplies.usedAmong(channel.id, gone))
     })
   })

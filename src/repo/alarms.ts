@@ -7,7 +7,7 @@ import type { Channel } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
 import type { Placed } from '../store/views.ts'
 import { localFindings } from './local/findings.ts'
-import { isWithdrawn, suiteClassOf } from './pending.ts'
+import { isWithdrawn, suiteClassOf } from './pending-item.ts'
 import type { Repo } from './repo.ts'
 import { unseededIndexes } from './seed.ts'
 

@@ -6,15 +6,8 @@ import type { Actor } from '../store/audit.ts'
 import { bringsVersion } from './classify.ts'
 import { companionsOf } from './families.ts'
 import { obstacles } from './gates/gate.ts'
-import {
-  listPending,
-  type PendingItem,
-  type PendingScope,
-  pendingKey,
-  pendingOf,
-  subjectKey,
-  supersededOf,
-} from './pending.ts'
+import { Waiting } from './pending.ts'
+import { type PendingItem, type PendingScope, pendingKey, subjectKey } from './pending-item.ts'
 import { breaks, plainly, planPromotion, planStanzas, promote, refusals } from './promote.ts'
 import type { Repo } from './repo.ts'
 import { scopeTo } from './scope.ts'
@@ -34,11 +27,12 @@ export async function evaluate(repo: Repo, actor: Actor, emit: Emit): Promise<vo
 
 /** What is wanted and kept out by nothing of its own; of each source the newest. */
 export function eligible(repo: Repo, scope: PendingScope): PendingItem[] {
-  const present = scope.judging.rules.length > 0 ? listPending(scope) : approvedPending(scope)
-  const sources = [...new Set([...present.map((item) => item.source), ...approvedSources(scope)])]
-  const older = supersededOf(scope, sources).filter(
-    (item) => item.from === null || compareVersions(item.version, item.from) > 0,
-  )
+  const waiting = new Waiting(scope)
+  const sources = wantedSources(scope, waiting)
+  const present = waiting.of(sources)
+  const older = waiting
+    .superseded(sources)
+    .filter((item) => item.from === null || compareVersions(item.version, item.from) > 0)
   const wanted = [...present, ...older].filter(
     (item) => isWanted(item) && obstacles(item.verdicts).length === 0 && !isBack(repo, scope, item),
   )
@@ -51,12 +45,14 @@ export function isWanted(item: PendingItem): boolean {
   return item.approvers.length > 0 || action === 'approve'
 }
 
-function approvedPending(scope: PendingScope): PendingItem[] {
-  return pendingOf(scope, approvedSources(scope))
-}
+/** So many are looked at one by one sooner than two whole channels are compared. */
+const fewSources = 200
 
-function approvedSources({ store, target }: PendingScope): string[] {
-  return [...new Set(store.decisions.approvals(target.id).map((one) => one.source))]
+/** Where something could be wanted. Most of what ever was approved has entered, and is not looked at again. */
+function wantedSources({ store, target, judging }: PendingScope, waiting: Waiting): string[] {
+  if (judging.rules.length > 0) return waiting.sources()
+  const approved = new Set(store.decisions.approvals(target.id).map((one) => one.source))
+  return approved.size <= fewSources ? [...approved] : waiting.sources().filter((one) => approved.has(one))
 }
 
 /** What the channel had already and has no more was taken out on purpose: only a person brings it back. */

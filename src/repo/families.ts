@@ -1,7 +1,8 @@
 // What moves as one: groups of the configuration, the sources of one kernel, and the packages that go with its ABI.
 import { isEntry } from './classify.ts'
 import { matchesGlob } from './globs.ts'
-import { type PendingItem, type PendingScope, pendingKey, pendingOf, subjectKey } from './pending.ts'
+import { pendingOf } from './pending.ts'
+import { type PendingItem, type PendingScope, pendingKey, subjectKey } from './pending-item.ts'
 import type { Repo } from './repo.ts'
 import { newestPerSuite } from './selectors.ts'
 

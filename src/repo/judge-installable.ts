@@ -1,7 +1,7 @@
 // Gate `installable`, asked of one waiting item by itself: what its entry alone would break, and what would mend that.
 import { companionsOf } from './families.ts'
 import type { Verdict } from './gates/gate.ts'
-import type { PendingItem, PendingScope } from './pending.ts'
+import type { PendingItem, PendingScope } from './pending-item.ts'
 import { plainly, planPromotion, planStanzas } from './promote.ts'
 import type { Repo } from './repo.ts'
 

@@ -6,7 +6,7 @@ import type { SuiteIndex } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
 import type { PackageRecord } from '../store/records.ts'
 import type { Placed, View } from '../store/views.ts'
-import { isWithdrawn, suiteClassOf } from './pending.ts'
+import { isWithdrawn, suiteClassOf } from './pending-item.ts'
 import { retainedHere } from './published.ts'
 import type { Repo } from './repo.ts'
 
@@ -66,36 +66,23 @@ class Needs {
   }
 
   #inView(view: View, index: SuiteIndex): NeededFile[] {
-    const { store } = this.#repo
-    const offering = store.views.find(this.#upstream, view.indexId)
+    const { store, unoffered } = this.#repo
     const isFrozen = index.frozenAt !== null
-    const named =
-      offering === null || isFrozen
-        ? store.views.recordIds(view.id)
-        : store.views.missing(view.id, offering.id)
-    const unoffered = named
-      .map((id) => store.records.get(id))
-      .filter((record) => isFrozen || !this.#isOffered(record, index))
-    const candidates = isFrozen || offering === null ? [] : this.#candidates(view, offering, index)
-    return this.#filesOf([...unoffered, ...candidates], index, isFrozen)
+    const named = isFrozen ? store.views.recordIds(view.id) : unoffered.shown(view, index)
+    const candidates = isFrozen ? [] : this.#candidates(view, index)
+    return this.#filesOf([...named, ...candidates.map(({ id }) => id)], index, isFrozen)
   }
 
   /** What the feeding channel holds, or held lately, and upstream does not any more. */
-  #candidates(view: View, offering: View, index: SuiteIndex): PackageRecord[] {
-    const { store } = this.#repo
+  #candidates(view: View, index: SuiteIndex): PackageRecord[] {
+    const { store, unoffered } = this.#repo
     const feeding = store.views.find(this.#channel.parentId!, view.indexId)
-    if (feeding === null) return []
+    if (feeding === null || store.views.find(this.#upstream, view.indexId) === null) return []
+    const held = unoffered.held(feeding, index, this.#retainedSince)
     return store.supplies
-      .shownSinceButNow(feeding.id, this.#retainedSince, offering.id, view.id)
+      .notShownIn(view.id, held)
       .map((id) => store.records.get(id))
-      .filter((record) => !this.#isOffered(record, index) && this.#isCandidate(record, index))
-  }
-
-  /** Another stanza upstream may name the very file. */
-  #isOffered({ name, sha256 }: PackageRecord, { archiveId }: SuiteIndex): boolean {
-    return this.#repo.store.views
-      .byName(this.#upstream, name)
-      .some((one) => one.archiveId === archiveId && one.sha256 === sha256)
+      .filter((record) => this.#isCandidate(record, index))
   }
 
   /** Not older than what the channel has, and not withdrawn. */
@@ -112,11 +99,14 @@ class Needs {
     return highest === undefined || compareVersions(sourceVersion, highest) >= 0
   }
 
-  #filesOf(records: readonly PackageRecord[], index: SuiteIndex, isFrozen: boolean): NeededFile[] {
-    const byId = new Map(records.map((record) => [record.id, record]))
-    return this.#repo.store.supplies.filesOf([...byId.keys()]).map(({ recordId, ...file }) => {
-      const { source, sourceVersion: version } = byId.get(recordId)!
-      return { ...file, archive: index.archive, channel: this.#channel.name, source, version, isFrozen }
-    })
+  #filesOf(recordIds: readonly number[], index: SuiteIndex, isFrozen: boolean): NeededFile[] {
+    return this.#repo.store.supplies
+      .sourceFilesOf([...new Set(recordIds)])
+      .map(({ recordId: _, ...file }) => ({
+        ...file,
+        archive: index.archive,
+        channel: this.#channel.name,
+        isFrozen,
+      }))
   }
 }

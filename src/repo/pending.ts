@@ -1,125 +1,115 @@
 // What waits between a channel and the one that feeds it: the facts from the store, classified.
 import { compareVersions, highestVersion } from '../debian/version.ts'
-import type { Suite } from '../store/archives.ts'
-import type { Blobs } from '../store/blobs.ts'
-import type { Channel } from '../store/channels.ts'
-import type { Claims } from '../store/claims.ts'
-import type { Decision, DecisionSubject } from '../store/decisions.ts'
-import type { Store } from '../store/store.ts'
+import type { Decision } from '../store/decisions.ts'
 import type { NamedRecordFile } from '../store/supplies.ts'
 import { now, type Placed } from '../store/views.ts'
-import { bringsVersion, classify, type PendingKind, type SourceChange } from './classify.ts'
-import { type AppliedRule, eligibleAt, type Facts, judge, obstacles, type Verdict } from './gates/gate.ts'
-import type { GateOptions, RuleOptions } from './options.ts'
+import { bringsVersion, classify, type SourceChange } from './classify.ts'
+import { type AppliedRule, eligibleAt, type Facts, judge, obstacles } from './gates/gate.ts'
+import { isWithdrawn, type PendingItem, type PendingScope, subjectKey, suiteClassOf } from './pending-item.ts'
 import { ruleFor } from './rules.ts'
-
-/** One source version that could move into a channel. */
-export interface PendingItem extends SourceChange<Placed> {
-  readonly kind: PendingKind
-  readonly release: string
-  readonly archiveId: number
-  readonly archive: string
-  readonly source: string
-  /** The highest version that clients of the channel see, over the suites that compete; null if none. */
-  readonly from: string | null
-  /** Names of the suites it concerns. */
-  readonly suites: readonly string[]
-  /** Since when the feeding channel shows it (or, for what is gone, does not any more); milliseconds. */
-  readonly since: number | null
-  /** Of what the feeding channel does not show any more: the last revision at which it did. */
-  readonly revision: number | null
-  /** The newest verdict of a person on the version, if there is one. */
-  readonly decision: Decision | null
-  /** Who approved the very files that would enter, each person once. */
-  readonly approvers: readonly string[]
-  readonly rule: AppliedRule | null
-  /** What its changelog claims; null if nobody has looked, or nothing enters. */
-  readonly claims: Claims | null
-  /** Files of what arrived that upstream does not offer any more, and that are not here. */
-  readonly absentFiles: readonly NamedRecordFile[]
-  readonly verdicts: readonly Verdict[]
-  /** When it gets through by itself, if it only waits; milliseconds. */
-  readonly eligibleAt: number | null
-}
-
-/** The same item, found again. */
-export function pendingKey(
-  item: Pick<PendingItem, 'release' | 'archiveId' | 'source' | 'version' | 'kind'>,
-): string {
-  return `${item.release} ${item.archiveId} ${item.source} ${item.version} ${item.kind}`
-}
-
-/** Where to look, and as of when. */
-export interface PendingScope {
-  readonly store: Store
-  /** Package files that are here. */
-  readonly packages: Pick<Blobs, 'isHere'>
-  /** The gated channel. */
-  readonly target: Channel
-  /** The channel that feeds it. */
-  readonly feeding: Channel
-  /** The feeding channel's revision; present unless told. */
-  readonly revision?: number
-  /** What the target's gates and rules go by. */
-  readonly judging: Judging
-}
-
-export interface Judging {
-  readonly gates: GateOptions
-  readonly rules: readonly RuleOptions[]
-  /** Since when each of the rules is there. */
-  readonly rulesSince: readonly number[]
-  readonly now: number
-  /** Who asks, if asking is an approval. */
-  readonly approver: string | null
-  /** From which revision of the feeding channel on candidates may have been superseded. */
-  readonly retainedSince: number
-}
 
 /** All that waits, by source name. */
 export function listPending(scope: PendingScope): PendingItem[] {
-  const reader = new PendingReader(scope)
-  return reader.differingSources().flatMap((source) => reader.pendingOf(source))
+  return new Waiting(scope).all()
 }
 
 /** What waits of some sources. */
 export function pendingOf(scope: PendingScope, sources: readonly string[]): PendingItem[] {
-  const reader = new PendingReader(scope)
-  return sources.flatMap((source) => reader.pendingOf(source))
+  return new Waiting(scope).of(sources)
 }
 
-/**
- * What waited of some sources and was superseded in the feeding channel before it entered: older than what waits now,
- * newer than what the target has. Newest first, for each source.
- */
-export function supersededOf(scope: PendingScope, sources: readonly string[]): PendingItem[] {
-  const { store, feeding, judging } = scope
-  const tables = readTables(scope)
-  return sources.flatMap((source) =>
-    store.history
-      .supersededOf(feeding.id, source, judging.retainedSince)
-      .sort((a, b) => compareVersions(b.version, a.version))
-      .flatMap(({ version, revision }) =>
-        new PendingReader({ ...scope, revision }, tables)
-          .pendingOf(source)
-          .filter((item) => item.version === version && bringsVersion(item.kind)),
-      ),
+/** What waits, for who asks time and again in one transaction: decisions and the like are read once. */
+export class Waiting {
+  readonly #scope: PendingScope
+  #tables: Tables | undefined
+  #expecting: PendingReader | undefined
+
+  constructor(scope: PendingScope) {
+    this.#scope = scope
+  }
+
+  /** Sources that will be asked for one by one. */
+  expect(sources: readonly string[]): void {
+    this.#expecting = this.#reader()
+    for (const some of inPortions(sources)) this.#expecting.load(some)
+  }
+
+  all(): PendingItem[] {
+    return this.of(this.sources())
+  }
+
+  /** The sources of which the two channels show different stanzas, by name. */
+  sources(): string[] {
+    return this.#reader().differingSources()
+  }
+
+  /** `revision`: as of an earlier state of the feeding channel. */
+  of(sources: readonly string[], revision = this.#scope.revision): PendingItem[] {
+    const expecting = revision === this.#scope.revision ? this.#expecting : undefined
+    if (expecting?.hasLoaded(sources)) return sources.flatMap((source) => expecting.pendingOf(source))
+    return inPortions(sources).flatMap((some) => {
+      const reader = this.#reader(revision)
+      reader.load(some)
+      return some.flatMap((source) => reader.pendingOf(source))
+    })
+  }
+
+  /**
+   * What waited of some sources and was superseded in the feeding channel before it entered: older than what waits
+   * now, newer than what the target has. Newest first, for each source.
+   */
+  superseded(sources: readonly string[]): PendingItem[] {
+    const { store, feeding, judging } = this.#scope
+    return sources.flatMap((source) =>
+      store.history
+        .supersededOf(feeding.id, source, judging.retainedSince)
+        .sort((a, b) => compareVersions(b.version, a.version))
+        .flatMap(({ version, revision }) =>
+          this.of([source], revision).filter((item) => item.version === version && bringsVersion(item.kind)),
+        ),
+    )
+  }
+
+  /** Of each source the newest version that may enter now, if the newest that waits must still soak. */
+  ripeInstead(items: readonly PendingItem[]): PendingItem[] {
+    const soaking = items.filter((item) => {
+      const found = obstacles(item.verdicts)
+      return found.length > 0 && found.every(({ gate }) => gate === 'soak')
+    })
+    const older = this.superseded([...new Set(soaking.map((item) => item.source))])
+    return soaking.flatMap((item) => {
+      const ripe = older.find(
+        (one) => subjectKey(one) === subjectKey(item) && obstacles(one.verdicts).length === 0,
+      )
+      return ripe === undefined ? [] : [ripe]
+    })
+  }
+
+  #reader(revision = this.#scope.revision): PendingReader {
+    this.#tables ??= readTables(this.#scope)
+    return new PendingReader(
+      revision === undefined ? this.#scope : { ...this.#scope, revision },
+      this.#tables,
+    )
+  }
+}
+
+/** So many sources are read at once: one by one they take longer, all together too much memory. */
+const portionSources = 500
+
+function inPortions(sources: readonly string[]): string[][] {
+  const count = Math.ceil(sources.length / portionSources)
+  return Array.from({ length: count }, (_, at) =>
+    sources.slice(at * portionSources, (at + 1) * portionSources),
   )
 }
 
-/** Of each source the newest version that may enter now, if the newest that waits must still soak. */
-export function ripeInstead(scope: PendingScope, items: readonly PendingItem[]): PendingItem[] {
-  const soaking = items.filter((item) => {
-    const found = obstacles(item.verdicts)
-    return found.length > 0 && found.every(({ gate }) => gate === 'soak')
-  })
-  const older = supersededOf(scope, [...new Set(soaking.map((item) => item.source))])
-  return soaking.flatMap((item) => {
-    const ripe = older.find(
-      (one) => subjectKey(one) === subjectKey(item) && obstacles(one.verdicts).length === 0,
-    )
-    return ripe === undefined ? [] : [ripe]
-  })
+/** Of one source. */
+interface Stanzas {
+  readonly fed: Placed[]
+  readonly shown: Placed[]
+  /** By upstream, in all archives and releases. */
+  readonly offered: Placed[]
 }
 
 type Change = Pick<PendingItem, 'kind' | 'source' | 'version' | 'since'>
@@ -157,8 +147,9 @@ class PendingReader {
   readonly #scope: PendingScope
   readonly #revision: number
   readonly #tables: Tables
+  readonly #stanzas = new Map<string, Stanzas>()
 
-  constructor(scope: PendingScope, tables = readTables(scope)) {
+  constructor(scope: PendingScope, tables: Tables) {
     this.#scope = scope
     this.#revision = scope.revision ?? now
     this.#tables = tables
@@ -180,11 +171,26 @@ class PendingReader {
     return [...sources].sort()
   }
 
-  pendingOf(source: string): PendingItem[] {
+  /** To be called before `pendingOf`. */
+  load(sources: readonly string[]): void {
     const { store, target, feeding } = this.#scope
     const isLive = (stanza: Placed) => this.#tables.liveIndexes.has(stanza.indexId)
-    const fed = store.views.bySource(feeding.id, source, this.#revision).filter(isLive)
-    const shown = store.views.bySource(target.id, source).filter(isLive)
+    for (const source of sources) this.#stanzas.set(source, { fed: [], shown: [], offered: [] })
+    const { views, channels } = store
+    for (const one of views.bySources(feeding.id, sources, this.#revision).filter(isLive))
+      this.#stanzas.get(one.source)!.fed.push(one)
+    for (const one of views.bySources(target.id, sources).filter(isLive))
+      this.#stanzas.get(one.source)!.shown.push(one)
+    for (const one of views.bySources(channels.upstream().id, sources))
+      this.#stanzas.get(one.source)!.offered.push(one)
+  }
+
+  hasLoaded(sources: readonly string[]): boolean {
+    return sources.every((source) => this.#stanzas.has(source))
+  }
+
+  pendingOf(source: string): PendingItem[] {
+    const { fed, shown } = this.#stanzas.get(source)!
     const items: PendingItem[] = []
     for (const [release, all] of Map.groupBy([...fed, ...shown], (stanza) => stanza.release)) {
       const known = shown.filter((stanza) => stanza.release === release)
@@ -220,7 +226,7 @@ class PendingReader {
     const since = this.#since(source, change)
     const claims = this.#scope.store.claims.find({ archiveId, source, version: change.version, since: from })
     const rule = this.#ruleFor({ ...change, archive, suites, source, from, since, claims })
-    const offered = this.#offered(source)
+    const { offered } = this.#stanzas.get(source)!
     const item: Judged = {
       ...change,
       release,
@@ -364,12 +370,6 @@ class PendingReader {
     return values.length === 0 ? null : Math.min(...values)
   }
 
-  /** What upstream offers of a source, in all archives and releases. */
-  #offered(source: string): Placed[] {
-    const { store } = this.#scope
-    return store.views.bySource(store.channels.upstream().id, source)
-  }
-
   #absentFiles(archiveId: number, offered: readonly Placed[], arrived: readonly Placed[]): NamedRecordFile[] {
     const { store, packages } = this.#scope
     const isOffered = ({ name, sha256 }: Placed) =>
@@ -399,21 +399,4 @@ class PendingReader {
     }
     return history.firstRevisionOf(id, one.archiveId, source, version) ?? one.since
   }
-}
-
-/** Suites of one class compete by version; apt takes from NotAutomatic ones (backports) only what it is told to. */
-export function suiteClassOf(suite: Suite): string {
-  const { notAutomatic, butAutomaticUpgrades } = suite.adopted?.identity ?? {}
-  return `${notAutomatic ?? ''} ${butAutomaticUpgrades ?? ''}`
-}
-
-/** Did the version leave upstream without a higher successor? */
-export function isWithdrawn(offered: readonly string[], version: string): boolean {
-  const highest = highestVersion(offered)
-  return highest === undefined || (!offered.includes(version) && compareVersions(highest, version) < 0)
-}
-
-/** One source of one archive and release. */
-export function subjectKey(subject: Pick<DecisionSubject, 'release' | 'archiveId' | 'source'>): string {
-  return `${subject.release} ${subject.archiveId} ${subject.source}`
 }

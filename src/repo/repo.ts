@@ -6,6 +6,7 @@ import type { Committer, GeneratedStores } from './commit.ts'
 import type { Installability } from './installability.ts'
 import type { ChannelOptions, PublishSettings } from './options.ts'
 import type { SigningKeys } from './signing-keys.ts'
+import type { Unoffered } from './unoffered.ts'
 
 export interface Repo {
   readonly store: Store
@@ -18,6 +19,7 @@ export interface Repo {
   /** The configured channels, parents before children. */
   readonly channels: readonly ChannelOptions[]
   readonly installability: Installability
+  readonly unoffered: Unoffered
   /** Package files that are here. */
   readonly packages: Pick<Blobs, 'isHere' | 'sizeOf' | 'open' | 'list' | 'create'>
 }

@@ -8,7 +8,7 @@ import type { Store } from '../store/store.ts'
 import type { Placed, ViewChange } from '../store/views.ts'
 import { countChanges } from './changes.ts'
 import type { NeededFile } from './needed-files.ts'
-import { subjectKey } from './pending.ts'
+import { subjectKey } from './pending-item.ts'
 import type { Repo } from './repo.ts'
 
 export interface RollbackOrder {

@@ -2,7 +2,7 @@
 import { UusError } from '../lib/errors.ts'
 import type { Channel } from '../store/channels.ts'
 import type { ChannelOptions, GateOptions } from './options.ts'
-import type { PendingScope } from './pending.ts'
+import type { PendingScope } from './pending-item.ts'
 import { retainedHere } from './published.ts'
 import type { Repo } from './repo.ts'
 import { rulesSince } from './rules.ts'

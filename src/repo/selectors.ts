@@ -7,15 +7,8 @@ import type { Channel } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
 import { now } from '../store/views.ts'
 import { bringsVersion, type PendingKind } from './classify.ts'
-import {
-  listPending,
-  type PendingItem,
-  type PendingScope,
-  pendingKey,
-  pendingOf,
-  ripeInstead,
-  subjectKey,
-} from './pending.ts'
+import { Waiting } from './pending.ts'
+import { type PendingItem, type PendingScope, pendingKey, subjectKey } from './pending-item.ts'
 
 export type Selector =
   | { readonly type: 'all' }
@@ -87,6 +80,9 @@ export function select(
 ): Selection {
   refuseUnknownReleases(scope.store, options.releases)
   const chooser = new Chooser(scope, options)
+  chooser.expect(
+    selectors.flatMap((one) => (one.type === 'name' && !isPattern(one.pattern) ? [one.pattern] : [])),
+  )
   for (const selector of selectors) chooser.add(selector)
   return chooser.selection()
 }
@@ -103,6 +99,7 @@ export function refuseUnknownReleases(store: Store, releases: readonly string[])
 
 class Chooser {
   readonly #scope: PendingScope
+  readonly #waiting: Waiting
   readonly #options: SelectionOptions
   readonly #chosen = new Map<string, PendingItem>()
   readonly #named = new Set<PendingItem>()
@@ -111,7 +108,13 @@ class Chooser {
 
   constructor(scope: PendingScope, options: SelectionOptions) {
     this.#scope = scope
+    this.#waiting = new Waiting(scope)
     this.#options = options
+  }
+
+  /** Names that will be added. */
+  expect(names: readonly string[]): void {
+    this.#waiting.expect(names)
   }
 
   add(selector: Selector): void {
@@ -119,7 +122,7 @@ class Chooser {
       this.#addNamed(selector)
       return
     }
-    this.#all ??= listPending(this.#scope)
+    this.#all ??= this.#waiting.all()
     for (const items of Map.groupBy(
       this.#all.filter((item) => this.#isInRelease(item)),
       subjectKey,
@@ -160,18 +163,18 @@ class Chooser {
     const { store, target, feeding, revision } = this.#scope
     const sources = findSources(store, [feeding, target], selector.pattern, revision)
     if (sources.length === 0) throw this.#unknown(selector.pattern)
-    const isPattern = /[*?[]/.test(selector.pattern)
-    const waiting = pendingOf(this.#scope, sources).filter((item) => this.#isInRelease(item))
+    const isExact = !isPattern(selector.pattern)
+    const waiting = this.#waiting.of(sources).filter((item) => this.#isInRelease(item))
     const matching = selector.version === null ? waiting : this.#ofVersion(waiting, sources, selector)
     for (const items of Map.groupBy(matching, subjectKey).values()) {
-      const usual = items.filter((item) => this.#isAskedFor(item) && !(isPattern && isBarredByRule(item)))
+      const usual = items.filter((item) => this.#isAskedFor(item) && (isExact || !isBarredByRule(item)))
       if (usual.length > 0) {
         const chosen = selector.version === null ? this.#ripe(newestPerSuite(withoutDeclined(usual))) : usual
         for (const item of chosen) {
           const taken = this.#take(item)
-          if (!isPattern) this.#named.add(taken)
+          if (isExact) this.#named.add(taken)
         }
-      } else if (!isPattern) this.#addUnusual(items, selector.version !== null)
+      } else if (isExact) this.#addUnusual(items, selector.version !== null)
     }
   }
 
@@ -185,7 +188,7 @@ class Chooser {
 
   #ripe(items: readonly PendingItem[]): readonly PendingItem[] {
     if (this.#options.takesRipe !== true || this.#scope.revision !== undefined) return items
-    const ripe = ripeInstead(this.#scope, items)
+    const ripe = this.#waiting.ripeInstead(items)
     if (ripe.length === 0) return items
     const isReplaced = (item: PendingItem) => ripe.some((one) => subjectKey(one) === subjectKey(item))
     return [...items.filter((item) => !isReplaced(item)), ...ripe]
@@ -213,9 +216,9 @@ class Chooser {
       const revision = store.history.lastRevisionOf(feeding.id, source, version)
       if (revision === null) continue
       found.push(
-        ...pendingOf({ ...this.#scope, revision }, [source]).filter(
-          (item) => compareVersions(item.version, version) === 0 && this.#isInRelease(item),
-        ),
+        ...this.#waiting
+          .of([source], revision)
+          .filter((item) => compareVersions(item.version, version) === 0 && this.#isInRelease(item)),
       )
     }
     return found
@@ -253,6 +256,10 @@ class Chooser {
   }
 }
 
+function isPattern(name: string): boolean {
+  return /[*?[]/.test(name)
+}
+
 /**
  * The sources that a pattern means in any of the channels: by their own name, else by that of a binary package.
  * A glob matches both.
@@ -265,15 +272,14 @@ export function findSources(
 ): string[] {
   const find = (query: (channelId: number) => string[]) =>
     [...new Set(channels.flatMap((channel) => query(channel.id)))].sort()
-  if (/[*?[]/.test(pattern)) {
+  if (isPattern(pattern)) {
     return find((id) => [
       ...store.views.sourcesLike(id, pattern),
       ...store.views.sourcesOfBinariesLike(id, pattern),
     ])
   }
   const isSource = channels.some(
-    ({ id }) =>
-      store.views.bySource(id, pattern).length > 0 || store.views.bySource(id, pattern, revision).length > 0,
+    ({ id }) => store.views.showsSource(id, pattern) || store.views.showsSource(id, pattern, revision),
   )
   if (isSource) return [pattern]
   return find((id) => store.views.byName(id, pattern, revision).map((stanza) => stanza.source))

@@ -28,6 +28,19 @@ export interface MissingFile {
   readonly error: string
 }
 
+export interface SourceFile extends NamedRecordFile {
+  readonly source: string
+  /** Of the source. */
+  readonly version: string
+}
+
+interface FileRow {
+  record_id: number
+  path: string
+  sha256: Uint8Array
+  size_bytes: number
+}
+
 interface MissingRow {
   sha256: Uint8Array
   size_bytes: number
@@ -50,30 +63,62 @@ export class Supplies {
 
   filesOf(recordIds: readonly number[]): NamedRecordFile[] {
     return this.#db
-      .prepare<{ record_id: number; path: string; sha256: Uint8Array; size_bytes: number }>(
+      .prepare<FileRow>(
         `SELECT file.record_id, file.path, file.sha256, file.size_bytes
          FROM json_each(?) CROSS JOIN named_file AS file ON file.record_id = json_each.value`,
       )
       .all(JSON.stringify(recordIds))
-      .map((row) => ({
-        recordId: row.record_id,
-        path: row.path,
-        sha256: sha256FromBytes(row.sha256),
-        sizeBytes: row.size_bytes,
-      }))
+      .map(toFile)
   }
 
-  /** Records that a view showed at some time since a revision, and that neither of two other views shows now. */
-  shownSinceButNow(viewId: number, since: number, notIn: number, norIn: number): number[] {
-    const isIn = (name: string) =>
-      `EXISTS (SELECT 1 FROM member AS ${name} WHERE ${name}.view_id = ? AND ${name}.record_id = member.record_id
-         AND ${name}.until IS NULL)`
+  /** The files of very many records, with the sources that they are of. */
+  sourceFilesOf(recordIds: readonly number[]): SourceFile[] {
+    return this.#db
+      .prepare<FileRow & { source: string; source_version: string }>(
+        `SELECT file.record_id, file.path, file.sha256, file.size_bytes, record.source, record.source_version
+         FROM json_each(?) CROSS JOIN record ON record.id = json_each.value
+         CROSS JOIN named_file AS file ON file.record_id = record.id`,
+      )
+      .all(JSON.stringify(recordIds))
+      .map((row) => ({ ...toFile(row), source: row.source, version: row.source_version }))
+  }
+
+  /** Records that a view showed at some time since a revision, and that another view does not show now. */
+  shownSinceButNow(viewId: number, since: number, notIn: number): number[] {
     return this.#db
       .pluck<number>(
         `SELECT DISTINCT record_id FROM member WHERE view_id = ? AND (until IS NULL OR until > ?)
-           AND NOT ${isIn('first')} AND NOT ${isIn('second')}`,
+           AND NOT EXISTS (SELECT 1 FROM member AS other
+             WHERE other.view_id = ? AND other.record_id = member.record_id AND other.until IS NULL)`,
       )
-      .all(viewId, since, notIn, norIn)
+      .all(viewId, since, notIn)
+  }
+
+  /** Of the records those that a view does not show now. */
+  notShownIn(viewId: number, recordIds: readonly number[]): number[] {
+    return this.#db
+      .pluck<number>(
+        `SELECT value FROM json_each(?) WHERE NOT EXISTS (
+           SELECT 1 FROM member WHERE view_id = ? AND record_id = value AND until IS NULL)`,
+      )
+      .all(JSON.stringify(recordIds), viewId)
+  }
+
+  /** Of the records those whose file no stanza of that name has that a channel shows now in an archive. */
+  notNamedBy(channelId: number, archiveId: number, recordIds: readonly number[]): number[] {
+    return this.#db
+      .pluck<number>(
+        `SELECT asked.id FROM json_each(?) CROSS JOIN record AS asked ON asked.id = json_each.value
+         WHERE NOT EXISTS (
+           SELECT 1 FROM record AS twin
+           CROSS JOIN view ON view.channel_id = ?
+           CROSS JOIN suite_index ON suite_index.id = view.index_id AND suite_index.dropped_at IS NULL
+           CROSS JOIN suite ON suite.id = suite_index.suite_id AND suite.archive_id = ?
+           CROSS JOIN member ON member.view_id = view.id AND member.record_id = twin.id
+           WHERE twin.kind IN (1, 2) AND twin.name = asked.name AND twin.sha256 = asked.sha256
+             AND member.until IS NULL)`,
+      )
+      .all(JSON.stringify(recordIds), channelId, archiveId)
   }
 
   /** Records that a view shows now and did not at a revision, with the one since which it does. */
@@ -177,6 +222,15 @@ export class Supplies {
            AND used_package.architecture = record.architecture`,
       )
       .all(JSON.stringify(recordIds), channelId)
+  }
+}
+
+function toFile(row: FileRow): NamedRecordFile {
+  return {
+    recordId: row.record_id,
+    path: row.path,
+    sha256: sha256FromBytes(row.sha256),
+    sizeBytes: row.size_bytes,
   }
 }
 
