@@ -8,7 +8,7 @@ import type { Event } from '../src/lib/events.ts'
 import { type Measured, processFacts } from './measure.ts'
 
 const program = join(import.meta.dirname, '..', 'src', 'main.ts')
-const settleMs = 300
+const settleMs = 1500
 
 export interface UusOptions {
   readonly folder: string

@@ -401,7 +401,9 @@ test('what is needed is the same whether it was remembered from look to look or 
       default: {
         const snapshots = repo.store.channels.snapshots(approved.id)
         const { id } = snapshots[at(snapshots.length)]!
-        await one.rig.call('snapshot rollback', { channel: 'approved', id, reason: 'test', force: true }).catch(refused)
+        await one.rig
+          .call('snapshot rollback', { channel: 'approved', id, reason: 'test', force: true })
+          .catch(refused)
       }
     }
     await one.offer(...content())
@@ -416,7 +418,8 @@ test('what is needed is the same whether it was remembered from look to look or 
   }
   assert.ok(most >= 4, `only ${most} files were ever needed`)
   const kinds = Map.groupBy(repo.store.channels.snapshots(approved.id), ({ kind }) => kind)
-  for (const kind of ['promote', 'rollback'] as const) assert.ok((kinds.get(kind)?.length ?? 0) >= 3, [...kinds].map(([key, all]) => key + all.length).join())
+  for (const kind of ['promote', 'rollback'] as const)
+    assert.ok((kinds.get(kind)?.length ?? 0) >= 3, [...kinds].map(([key, all]) => key + all.length).join())
 })
 
 function refused(error: unknown): void {

@@ -146,7 +146,8 @@ export function retainedFiles(repo: Repo): AheadFile[] {
     return store.views.list(channel.id).flatMap((view) => {
       const index = indexes.get(view.indexId)!
       if (index.frozenAt !== null || store.views.find(upstream, view.indexId) === null) return []
-      const gone = store.supplies.notShownIn(view.id, repo.unoffered.held(view, index, since))
+      const held = repo.unoffered.held(view, index, since).map(({ recordId }) => recordId)
+      const gone = store.supplies.notShownIn(view.id, held)
       return filesOf(repo, channel, index, store.supplies.usedAmong(channel.id, gone))
     })
   })

@@ -4,7 +4,7 @@ import { compareVersions, highestVersion } from '../debian/version.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
-import type { PackageRecord } from '../store/records.ts'
+import type { SourceFile } from '../store/supplies.ts'
 import type { Placed, View } from '../store/views.ts'
 import { isWithdrawn, suiteClassOf } from './pending-item.ts'
 import { retainedHere } from './published.ts'
@@ -68,25 +68,35 @@ class Needs {
   #inView(view: View, index: SuiteIndex): NeededFile[] {
     const { store, unoffered } = this.#repo
     const isFrozen = index.frozenAt !== null
-    const named = isFrozen ? store.views.recordIds(view.id) : unoffered.shown(view, index)
-    const candidates = isFrozen ? [] : this.#candidates(view, index)
-    return this.#filesOf([...named, ...candidates.map(({ id }) => id)], index, isFrozen)
+    const files = isFrozen
+      ? store.supplies.sourceFilesOf(store.views.recordIds(view.id))
+      : [...unoffered.shown(view, index), ...this.#candidates(view, index)]
+    const { archive } = index
+    return files.map(({ recordId: _, ...file }) => ({
+      ...file,
+      archive,
+      channel: this.#channel.name,
+      isFrozen,
+    }))
   }
 
   /** What the feeding channel holds, or held lately, and upstream does not any more. */
-  #candidates(view: View, index: SuiteIndex): PackageRecord[] {
+  #candidates(view: View, index: SuiteIndex): SourceFile[] {
     const { store, unoffered } = this.#repo
     const feeding = store.views.find(this.#channel.parentId!, view.indexId)
     if (feeding === null || store.views.find(this.#upstream, view.indexId) === null) return []
     const held = unoffered.held(feeding, index, this.#retainedSince)
-    return store.supplies
-      .notShownIn(view.id, held)
-      .map((id) => store.records.get(id))
-      .filter((record) => this.#isCandidate(record, index))
+    const waiting = new Set(
+      store.supplies.notShownIn(
+        view.id,
+        held.map(({ recordId }) => recordId),
+      ),
+    )
+    return held.filter((file) => waiting.has(file.recordId) && this.#isCandidate(file, index))
   }
 
   /** Not older than what the channel has, and not withdrawn. */
-  #isCandidate({ source, sourceVersion }: PackageRecord, index: SuiteIndex): boolean {
+  #isCandidate({ source, version }: SourceFile, index: SuiteIndex): boolean {
     const competing = (one: Placed) =>
       one.release === index.release && this.#classes.get(one.suiteId) === this.#classes.get(index.suiteId)
     const versions = (cache: Map<string, Placed[]>, channelId: number) => {
@@ -94,19 +104,8 @@ class Needs {
       cache.set(source, known)
       return known.filter(competing).map((one) => one.sourceVersion)
     }
-    if (isWithdrawn(versions(this.#offered, this.#upstream), sourceVersion)) return false
+    if (isWithdrawn(versions(this.#offered, this.#upstream), version)) return false
     const highest = highestVersion(versions(this.#shown, this.#channel.id))
-    return highest === undefined || compareVersions(sourceVersion, highest) >= 0
-  }
-
-  #filesOf(recordIds: readonly number[], index: SuiteIndex, isFrozen: boolean): NeededFile[] {
-    return this.#repo.store.supplies
-      .sourceFilesOf([...new Set(recordIds)])
-      .map(({ recordId: _, ...file }) => ({
-        ...file,
-        archive: index.archive,
-        channel: this.#channel.name,
-        isFrozen,
-      }))
+    return highest === undefined || compareVersions(version, highest) >= 0
   }
 }

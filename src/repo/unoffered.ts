@@ -2,14 +2,14 @@
 // second; so what was found is remembered with the revisions it was found at, and later only what changed is looked at.
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Store } from '../store/store.ts'
+import type { SourceFile } from '../store/supplies.ts'
 import type { View } from '../store/views.ts'
 
 interface Found {
   /** Of what all was found by, as a text. */
   readonly state: string
   readonly revision: number
-  /** Of records. */
-  readonly ids: readonly number[]
+  readonly files: readonly SourceFile[]
 }
 
 export class Unoffered {
@@ -22,43 +22,44 @@ export class Unoffered {
     this.#store = store
   }
 
-  /** Of the records that a view shows now those whose file upstream does not offer. */
-  shown(view: View, index: SuiteIndex): readonly number[] {
+  /** Of what a view shows now. */
+  shown(view: View, index: SuiteIndex): readonly SourceFile[] {
     const state = this.#upstreamState()
     const revision = this.#revisionOf(view)
     const known = this.#shown.get(view.id)
-    if (known?.state === state && known.revision === revision) return known.ids
-    const ids = known?.state === state ? this.#followed(view, index, known) : this.#allShown(view, index)
-    this.#shown.set(view.id, { state, revision, ids })
-    return ids
+    if (known?.state === state && known.revision === revision) return known.files
+    const files = known?.state === state ? this.#followed(view, index, known) : this.#allShown(view, index)
+    this.#shown.set(view.id, { state, revision, files })
+    return files
   }
 
-  /** Of the records that a view showed at some time since a revision those whose file upstream does not offer now. */
-  held(view: View, index: SuiteIndex, since: number): readonly number[] {
+  /** Of what a view showed at some time since a revision. */
+  held(view: View, index: SuiteIndex, since: number): readonly SourceFile[] {
     const state = `${this.#upstreamState()} ${since}`
     const revision = this.#revisionOf(view)
     const known = this.#held.get(view.id)
-    if (known?.state === state && known.revision === revision) return known.ids
+    if (known?.state === state && known.revision === revision) return known.files
     const offering = this.#offering(index)
-    const ids = this.#unnamed(this.#store.supplies.shownSinceButNow(view.id, since, offering), index)
-    this.#held.set(view.id, { state, revision, ids })
-    return ids
+    const files = this.#unnamed(this.#store.supplies.shownSinceButNow(view.id, since, offering), index)
+    this.#held.set(view.id, { state, revision, files })
+    return files
   }
 
-  #allShown(view: View, index: SuiteIndex): number[] {
+  #allShown(view: View, index: SuiteIndex): SourceFile[] {
     return this.#unnamed(this.#store.views.missing(view.id, this.#offering(index)), index)
   }
 
-  #followed(view: View, index: SuiteIndex, { revision, ids }: Found): number[] {
+  #followed(view: View, index: SuiteIndex, { revision, files }: Found): SourceFile[] {
     const changed = this.#store.views.recordsChangedSince(view.id, revision)
     const isChanged = new Set(changed)
     const present = changed.filter((id) => this.#store.views.holds(view.id, id))
-    return [...ids.filter((id) => !isChanged.has(id)), ...this.#unnamed(present, index)]
+    return [...files.filter((one) => !isChanged.has(one.recordId)), ...this.#unnamed(present, index)]
   }
 
   /** Another stanza upstream may name the very file. */
-  #unnamed(recordIds: readonly number[], { archiveId }: SuiteIndex): number[] {
-    return this.#store.supplies.notNamedBy(this.#store.channels.upstream().id, archiveId, recordIds)
+  #unnamed(recordIds: readonly number[], { archiveId }: SuiteIndex): SourceFile[] {
+    const { supplies, channels } = this.#store
+    return supplies.sourceFilesOf(supplies.notNamedBy(channels.upstream().id, archiveId, recordIds))
   }
 
   /** The view of what upstream offers; one that there is not shows nothing. */
