@@ -27,11 +27,12 @@ function termsOf(store: Store, config: Config, channel: Channel): ChannelTerms {
   return { keepSeconds, validForSeconds, archives: config.archives.map(publicUris) }
 }
 
-/** An address with a password in it is not for others. */
-function publicUris({ name, uris }: Config['archives'][number]): ManifestArchive {
+/** Addresses that open without credentials: slaves have none, and a password in one is not for others. */
+function publicUris({ name, uris, auth, tls }: Config['archives'][number]): ManifestArchive {
+  const isOpen = auth === null && tls.clientCertificate === null
   const open = uris.filter(({ uri }) => {
     const { username, password } = new URL(uri)
-    return username === '' && password === ''
+    return isOpen && username === '' && password === ''
   })
   return { name, isLocal: false, uris: open.map(({ uri, architectures }) => ({ uri, architectures })) }
 }
