@@ -4,12 +4,15 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { SnapshotEntry } from '../src/actions/snapshots.ts'
+import type { StatusResult } from '../src/actions/status.ts'
 import { AptRoot } from './rig/apt.ts'
 import { FakeArchive } from './rig/archive.ts'
 import { aDeb } from './rig/debs.ts'
-import { aPackage, type BuiltPackage } from './rig/packages.ts'
+import { later } from './rig/later.ts'
+import { aPackage, type BuiltPackage, packages } from './rig/packages.ts'
 import { needs } from './rig/programs.ts'
-import type { Relay } from './rig/relay.ts'
+import { Relay } from './rig/relay.ts'
 import { TestServer } from './rig/server.ts'
 import { suite } from './rig/story.ts'
 import { caughtUp, served, slaveBehindRelay } from './rig/tiers.ts'
@@ -126,3 +129,81 @@ test(
     )
   },
 )
+
+test(
+  'months without the master, by the clocks of server and apt: served on, then expired in words; back, all is well at once',
+  needs('apt-get', 'faketime'),
+  async () => {
+    const offered = (version: string) => packages(`bash ${version}`, 'vim 9.0', 'mc 4.8', 'nano 7.2')
+    await using archive = await FakeArchive.start()
+    let date = Date.now() - 3_600_000
+    const offer = (version: string) => {
+      date += 60_000
+      return archive.publish('stable', suite(offered(version), { date }))
+    }
+    await offer('5.1')
+    await using master = await TestServer.start({ archives: [{ archive }] })
+    await master.call('update')
+    await using bent = await slaveBehindRelay(master, 'oslo', [], true, ['approved'])
+    const { slave, relay } = bent
+    await caughtUp(master, slave)
+    // Its address has to stay what apt knows.
+    await using clients = await Relay.start()
+    using apt = new AptRoot()
+    const sources = await slave.text('/approved.sources')
+    apt.setSources(sources.replaceAll(slave.url, clients.url))
+    const validity = async () => {
+      const { alarms } = await slave.call<StatusResult>('status')
+      return alarms.find(({ key }) => key === 'validity:approved')?.message ?? null
+    }
+    const passTo = async (days: number) => {
+      const environment = await later(days)
+      slave.environment = environment
+      apt.environment = environment
+      await slave.restart()
+      clients.target = slave.url
+    }
+
+    await relay.cut()
+    await passTo(20)
+    assert.equal(await validity(), null)
+    await apt.update()
+
+    await passTo(30)
+    assert.match((await validity()) ?? '', /not renewed; clients will refuse it from /)
+    await apt.update()
+    assert.deepEqual(await apt.download('bash'), ['bash 5.1'])
+
+    await passTo(46)
+    assert.match((await validity()) ?? '', /clients refuse it since /)
+    const refused = await apt.get('update')
+    assert.notEqual(refused.status, 0)
+    assert.match(refused.output, /^E: Release file for \S+ is (expired|not valid anymore)/m)
+    assert.deepEqual(await apt.download('vim'), ['vim 9.0'], 'the lists that it has still do')
+
+    // The master was there all the time, and did its work every day.
+    master.environment = await later(46)
+    await master.restart()
+    relay.target = master.url
+    for (const version of ['5.2', '5.3', '5.4']) {
+      await offer(version)
+      await master.call('update')
+      await master.call('promote', { selectors: ['@all'] })
+    }
+    const before = await snapshotsOf(slave)
+    relay.mend()
+    await slave.call('sync')
+    await caughtUp(master, slave)
+    const after = await snapshotsOf(slave)
+    assert.deepEqual([before.length, after.length], [1, 2], 'in one step')
+    assert.equal(after.find(({ isCurrent }) => isCurrent)!.id, await served(master))
+    assert.equal(await validity(), null)
+    await apt.update()
+    assert.deepEqual(await apt.download('bash'), ['bash 5.4'])
+  },
+)
+
+async function snapshotsOf(server: TestServer): Promise<readonly SnapshotEntry[]> {
+  const { items } = await server.call<{ items: SnapshotEntry[] }>('snapshot list')
+  return items.filter(({ channel }) => channel === 'approved')
+}

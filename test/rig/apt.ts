@@ -17,6 +17,8 @@ export interface AptOptions {
 
 export class AptRoot implements Disposable {
   readonly folder: string
+  /** Further variables of its environment. */
+  environment: NodeJS.ProcessEnv = {}
   readonly #environment: NodeJS.ProcessEnv
 
   constructor(options: AptOptions = {}) {
@@ -82,11 +84,17 @@ ${config}
   }
 
   get(...arguments_: string[]): Promise<RunResult> {
-    return run('apt-get', ['-q', '-y', ...arguments_], { env: this.#environment, cwd: this.folder })
+    return run('apt-get', ['-q', '-y', ...arguments_], {
+      env: { ...this.#environment, ...this.environment },
+      cwd: this.folder,
+    })
   }
 
   cache(...arguments_: string[]): Promise<RunResult> {
-    return run('apt-cache', arguments_, { env: this.#environment, cwd: this.folder })
+    return run('apt-cache', arguments_, {
+      env: { ...this.#environment, ...this.environment },
+      cwd: this.folder,
+    })
   }
 
   /** `apt-get update` that must go without a word of complaint. */

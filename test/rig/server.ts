@@ -18,6 +18,8 @@ export class TestServer implements AsyncDisposable {
   log = ''
   /** All that it wrote to stdout. */
   out = ''
+  /** Further variables of its environment, from the next start on. */
+  environment: NodeJS.ProcessEnv = {}
 
   private constructor(folder: string) {
     this.folder = folder
@@ -80,7 +82,7 @@ export class TestServer implements AsyncDisposable {
     await this.stop()
     const child = spawn(process.execPath, [main, 'serve', '--config', this.configPath, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: environment,
+      env: { ...environment, ...this.environment },
     })
     this.#child = child
     child.stdout.on('data', (chunk: Buffer) => {
