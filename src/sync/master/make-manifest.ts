@@ -134,11 +134,10 @@ function describeChannel(
     archives: store.archives
       .list()
       .filter(({ name }) => names.has(name))
-      .map(({ name, isLocal }) => ({
-        name,
-        isLocal,
-        uris: terms.archives.find((one) => one.name === name)?.uris ?? [],
-      })),
+      .map(({ name, isLocal }) => {
+        const { access = null, uris = [] } = terms.archives.find((one) => one.name === name) ?? {}
+        return { name, isLocal, access, uris }
+      }),
     suites,
     blocked: store.poolFiles.blocked(),
   }
