@@ -18,7 +18,7 @@ import { publishLocal } from './repo/local/publish.ts'
 import type { Repo } from './repo/repo.ts'
 import { SigningKeys } from './repo/signing-keys.ts'
 import type { Actor } from './store/audit.ts'
-import { Blobs } from './store/blobs.ts'
+import { FileBlobs } from './store/file-blobs.ts'
 import { takeLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
 import { Importer } from './sync/slave/importer.ts'
@@ -84,8 +84,8 @@ export async function openJobs(
   try {
     resources.use(takeLock(paths.writerLock, 'the jobs process', 15_000))
     const store = resources.use(Store.openWriter(paths.catalogue, disk))
-    const packs = new Blobs(paths.published, disk)
-    const texts = new Blobs(paths.texts, disk, { transient: true })
+    const packs = new FileBlobs(paths.published, disk)
+    const texts = new FileBlobs(paths.texts, disk, { transient: true })
     await packs.prepare()
     await texts.prepare()
     const keys = new SigningKeys(paths.keys, disk, store.keys)
@@ -99,7 +99,7 @@ export async function openJobs(
       keys,
       settings,
       channels: config.channels,
-      packages: new Blobs(paths.pool, disk),
+      packages: new FileBlobs(paths.pool, disk),
       installability: new Installability(
         store,
         (release) => architecturesByRelease(store.archives.suites(), config.archives).get(release) ?? [],
@@ -117,8 +117,8 @@ export async function openJobs(
       await republishOutdated(repo, actor, () => {})
     } else await prepareSlave(repo)
     const archives = upstreamArchives(config)
-    const adopter = new Adopter(repo, new Blobs(paths.incoming, disk, { transient: true }), archives)
-    const uploads = new Blobs(paths.uploads, disk, { transient: true })
+    const adopter = new Adopter(repo, new FileBlobs(paths.incoming, disk, { transient: true }), archives)
+    const uploads = new FileBlobs(paths.uploads, disk, { transient: true })
     const owned = resources.move()
     return { config, repo, adopter, importer, auditLog, uploads, [Symbol.dispose]: () => owned.dispose() }
   } catch (error) {
@@ -133,7 +133,7 @@ function openImporter(config: Config, { keys, prefetch }: MasterConfig, repo: Re
     store: repo.store,
     packs: repo.generated.packs,
     packages: repo.packages,
-    incoming: new Blobs(dataPaths(config.dataFolder).incoming, disk, { transient: true }),
+    incoming: new FileBlobs(dataPaths(config.dataFolder).incoming, disk, { transient: true }),
     clock: repo.clock,
     pinned: keys,
     prefetch,
