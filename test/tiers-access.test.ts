@@ -5,7 +5,9 @@ import { request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { readOwnManifest } from '../src/sync/protocol/documents.ts'
 import type { ManifestArchive } from '../src/sync/protocol/manifest.ts'
+import { recordFollowed } from '../src/sync/slave/flip.ts'
 import { AptRoot } from './rig/apt.ts'
 import { FakeArchive } from './rig/archive.ts'
 import { type BuiltPackage, packages } from './rig/packages.ts'
@@ -270,6 +272,12 @@ test('rules that a version before passed over count at the next start; one that 
     write(({ access: _, ...before }) => before)
     assert.equal(ruleOf(), null)
     await slave.open()
+    assert.deepEqual(ruleOf(), rule)
+
+    // Snapshots by URL have what the channel does not have any more.
+    const held = readOwnManifest(slave.store.manifests.find(channelId)!.bytes)
+    const without = { ...held, archives: held.archives.filter(({ name }) => name !== 'test') }
+    slave.store.db.write((tx) => recordFollowed(tx, without, slave.store, channelId))
     assert.deepEqual(ruleOf(), rule)
 
     write((archive) => ({ ...archive, access: 'closed' }))
