@@ -3,6 +3,7 @@ import type { Config } from './config/config.ts'
 import type { Log } from './lib/log.ts'
 import { type Access, createAccess, FollowedRules } from './proxy/access.ts'
 import { ConfiguredRules } from './proxy/configured-rules.ts'
+import { accessRules } from './repo/access-rules.ts'
 import type { Store } from './store/store.ts'
 import { hashToken, isTokenLike } from './trust/secrets.ts'
 import { isReadOnTheWay } from './web/tokens.ts'
@@ -28,10 +29,8 @@ export async function openAccess(parts: AccessParts): Promise<OpenAccess | null>
 }
 
 async function openConfigured(parts: AccessParts): Promise<OpenAccess | null> {
-  const { config, log, onChange } = parts
-  const configured = config.archives.flatMap(({ name, access }) =>
-    access === null ? [] : { archive: name, ...access },
-  )
+  const { reader, log, onChange } = parts
+  const configured = [...accessRules(reader.settings)].map(([archive, access]) => ({ archive, ...access }))
   if (configured.length === 0) return null
   const rules = await ConfiguredRules.open(configured, {
     onChange,

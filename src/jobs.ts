@@ -9,6 +9,7 @@ import type { MasterConfig } from './config/tiers.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
 import { UusError } from './lib/errors.ts'
+import { recordAccess } from './repo/access-rules.ts'
 import { AuditLog } from './repo/audit/log.ts'
 import { Committer } from './repo/commit.ts'
 import { recordConfiguration } from './repo/configuration.ts'
@@ -111,6 +112,7 @@ export async function openJobs(
     if (importer === null) {
       refuseSlavesData(store)
       recordConfiguration(repo, describeConfig(config), actor)
+      recordAccess(store, config.archives)
       await configure(repo, config.archives, actor)
       await publishLocal(repo, config.archives, actor, () => {})
       await auditLog.prepare(actor)

@@ -198,6 +198,7 @@ test('another token, another network, no rule any more: slaves hear of it withou
     await using second = await slaveBehindRelay(first.slave, 'suburb')
     await caughtUp(master, second.slave)
     const snapshot = await served(master)
+    const paths = await pathsOf(master)
     const status = async (server: TestServer, asking: Asking) =>
       (await ask(server, inReleasePath, asking)).status
     const becomes = async (wanted: number, asking: Asking) => {
@@ -226,6 +227,19 @@ test('another token, another network, no rule any more: slaves hear of it withou
     rmSync(join(folder, 'clients'))
     process.kill(master.pid, 'SIGHUP')
     await becomes(401, { token: bearer('next-secret') })
+
+    // One that left the configuration is still in channels and snapshots, under the rule that it had.
+    const [begin, end] = ['  - name: test', '  - name: open'].map((line) => configured.indexOf(line))
+    await restart(configured.slice(0, begin) + configured.slice(end))
+    const { date, archives } = await (await Told.by(master)).manifest()
+    const rule = archives.find(({ name }) => name === 'test')!.access
+    assert.deepEqual(rule, { networks: ['127.0.0.3/32', '2001:db8::/32'], tokens: [] })
+    for (const server of [master, first.slave, second.slave]) {
+      const told = await Told.by(server, 'another')
+      await until('what the master says now', async () => (await told.manifest()).date === date)
+      for (const path of paths) assert.equal((await ask(server, path)).status, 401, path)
+      assert.equal(await status(server, { from: '127.0.0.3' }), 200)
+    }
 
     await restart(configured.replace(/^ +(auth|access): .*\n/gm, ''))
     await becomes(200, {})

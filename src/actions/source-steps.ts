@@ -1,6 +1,7 @@
 // What the jobs process does for slaves of this server: manifests, who was in touch, what they told.
 import type { ArchiveConfig } from '../config/archives.ts'
 import { readTokenDigests } from '../lib/token-file.ts'
+import { type AccessOptions, accessRules } from '../repo/access-rules.ts'
 import { timesOf } from '../repo/published.ts'
 import type { Tx } from '../store/database.ts'
 import type { SlaveContact } from '../store/slaves.ts'
@@ -16,7 +17,13 @@ export const makeManifestsStep = quietStep<{ readonly channels?: readonly string
   'make-manifests',
   async ({ repo, config }, { channels: named }) => {
     const { store } = repo
-    const archives = await Promise.all(config.archives.map(describeArchive))
+    const rules = accessRules(store.settings)
+    const archives = await Promise.all(
+      store.archives.list().map(({ name, isLocal }): Promise<ManifestArchive> => {
+        const configured = config.archives.find((one) => one.name === name)
+        return describeArchive({ name, isLocal }, configured, rules.get(name))
+      }),
+    )
     const given = new Set(named ?? store.slaves.list().flatMap(({ channels }) => channels))
     for (const channel of store.channels.list())
       if (given.has(channel.name)) {
@@ -26,15 +33,18 @@ export const makeManifestsStep = quietStep<{ readonly channels?: readonly string
   },
 )
 
-/** What slaves are to know of an archive. */
-async function describeArchive(archive: ArchiveConfig): Promise<ManifestArchive> {
-  return { name: archive.name, isLocal: false, access: await accessOf(archive), uris: publicUris(archive) }
+/** What slaves are to know of an archive, also of one that is not configured any more. */
+async function describeArchive(
+  archive: Pick<ManifestArchive, 'name' | 'isLocal'>,
+  configured: ArchiveConfig | undefined,
+  rule: AccessOptions | undefined,
+): Promise<ManifestArchive> {
+  const uris = configured === undefined ? [] : publicUris(configured)
+  return { ...archive, access: rule === undefined ? null : await toldOf(rule), uris }
 }
 
 /** Of tokens only digests are told: slaves recognize them, and cannot show them. */
-async function accessOf({ access }: ArchiveConfig): Promise<ManifestAccess | null> {
-  if (access === null) return null
-  const { networks, tokensFile } = access
+async function toldOf({ networks, tokensFile }: AccessOptions): Promise<ManifestAccess> {
   // A file that cannot be read admits nobody, here as there. It is the server that complains of it.
   const tokens = tokensFile === null ? [] : await readTokenDigests(tokensFile).catch(() => [])
   return { networks, tokens: [...tokens].sort() }

@@ -88,10 +88,11 @@ export class TestServer implements AsyncDisposable {
     child.stdout.on('data', (chunk: Buffer) => {
       this.out += chunk
     })
+    const before = this.log.length
     this.#port = await new Promise<number>((resolve, reject) => {
       child.stderr.on('data', (chunk: Buffer) => {
         this.log += chunk
-        const port = /Serving on \S+:(\d+)/.exec(this.log.slice(this.log.lastIndexOf('Serving on')))?.[1]
+        const port = /Serving on \S+:(\d+)/.exec(this.log.slice(before))?.[1]
         if (port !== undefined) resolve(Number(port))
       })
       child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${this.log}`)))

@@ -14,8 +14,8 @@ export class Told {
   }
 
   /** Asks with a token of its own. */
-  static async by(server: TestServer): Promise<Told> {
-    const { token } = await server.call<SlaveAddResult>('slave add', { name: 'reader' })
+  static async by(server: TestServer, name = 'reader'): Promise<Told> {
+    const { token } = await server.call<SlaveAddResult>('slave add', { name })
     return new Told(server, token)
   }
 
