@@ -1,4 +1,5 @@
 // The composition root of the server: which parts it has, and what each is given. Its other half is jobs.ts.
+import { openAccess } from './access.ts'
 import {
   type Call,
   type JobsContext,
@@ -39,7 +40,6 @@ import type { Log } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
 import { openNotifier } from './notify/notifier.ts'
-import { Access } from './proxy/access.ts'
 import { createHandler } from './proxy/handler.ts'
 import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
@@ -221,13 +221,19 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     const context = { ...network.context, flushContacts: () => tiers.source.flush() }
     const accessLog = await openAccessLog(config, log)
     if (accessLog !== null) stack.use(accessLog)
-    const access = await openAccess(config, log)
+    const access = await openAccess({
+      config,
+      reader: network.reader,
+      log,
+      onChange: () => tiers.changed(),
+    })
     if (access !== null) stack.use(access)
     const claims = stack.use(new ClaimReader(context, { actor: system, emit: () => {} }, log))
     const notifier = openNotifier(config, jobs, clock, log)
     if (notifier !== null) stack.use(notifier)
     onChanged = () => {
       network.reload()
+      access?.changed()
       network.supply.wake()
       tiers.changed()
       notifier?.changed()
@@ -309,6 +315,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       enrolments: () => listEnrolments(context.published()),
       reopenFiles() {
         accessLog?.reopen()
+        access?.reload()
         doors.reload()
       },
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -329,13 +336,6 @@ async function openAccessLog({ accessLog }: Config, log: Log): Promise<AccessLog
   if (accessLog === null || accessLog === false) return null
   const path = accessLog === true ? null : accessLog
   return AccessLog.open(path, (error) => log('error', `The access log cannot be written: ${error.message}`))
-}
-
-/** Null where every archive is for everybody. */
-async function openAccess({ archives }: Config, log: Log): Promise<Access | null> {
-  const rules = archives.flatMap(({ name, access }) => (access === null ? [] : { archive: name, ...access }))
-  if (rules.length === 0) return null
-  return Access.open(rules, (error) => log('error', `Tokens of clients: ${(error as Error).message}`))
 }
 
 /** When upstream last showed all suites of an archive as we hold them; null if it never did. */

@@ -9,6 +9,7 @@ import type { MasterConfig } from './config/tiers.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { type Disk, RealDisk } from './lib/disk.ts'
 import { UusError } from './lib/errors.ts'
+import { recordAccess } from './repo/access-rules.ts'
 import { AuditLog } from './repo/audit/log.ts'
 import { Committer } from './repo/commit.ts'
 import { recordConfiguration } from './repo/configuration.ts'
@@ -19,7 +20,7 @@ import type { Repo } from './repo/repo.ts'
 import { SigningKeys } from './repo/signing-keys.ts'
 import { Unoffered } from './repo/unoffered.ts'
 import type { Actor } from './store/audit.ts'
-import { Blobs } from './store/blobs.ts'
+import { FileBlobs } from './store/file-blobs.ts'
 import { takeLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
 import { Importer } from './sync/slave/importer.ts'
@@ -85,8 +86,8 @@ export async function openJobs(
   try {
     resources.use(takeLock(paths.writerLock, 'the jobs process', 15_000))
     const store = resources.use(Store.openWriter(paths.catalogue, disk))
-    const packs = new Blobs(paths.published, disk)
-    const texts = new Blobs(paths.texts, disk, { transient: true })
+    const packs = new FileBlobs(paths.published, disk)
+    const texts = new FileBlobs(paths.texts, disk, { transient: true })
     await packs.prepare()
     await texts.prepare()
     const keys = new SigningKeys(paths.keys, disk, store.keys)
@@ -100,7 +101,7 @@ export async function openJobs(
       keys,
       settings,
       channels: config.channels,
-      packages: new Blobs(paths.pool, disk),
+      packages: new FileBlobs(paths.pool, disk),
       unoffered: new Unoffered(store),
       installability: new Installability(
         store,
@@ -113,14 +114,15 @@ export async function openJobs(
     if (importer === null) {
       refuseSlavesData(store)
       recordConfiguration(repo, describeConfig(config), actor)
+      recordAccess(store, config.archives)
       await configure(repo, config.archives, actor)
       await publishLocal(repo, config.archives, actor, () => {})
       await auditLog.prepare(actor)
       await republishOutdated(repo, actor, () => {})
     } else await prepareSlave(repo)
     const archives = upstreamArchives(config)
-    const adopter = new Adopter(repo, new Blobs(paths.incoming, disk, { transient: true }), archives)
-    const uploads = new Blobs(paths.uploads, disk, { transient: true })
+    const adopter = new Adopter(repo, new FileBlobs(paths.incoming, disk, { transient: true }), archives)
+    const uploads = new FileBlobs(paths.uploads, disk, { transient: true })
     const owned = resources.move()
     return { config, repo, adopter, importer, auditLog, uploads, [Symbol.dispose]: () => owned.dispose() }
   } catch (error) {
@@ -135,7 +137,7 @@ function openImporter(config: Config, { keys, prefetch }: MasterConfig, repo: Re
     store: repo.store,
     packs: repo.generated.packs,
     packages: repo.packages,
-    incoming: new Blobs(dataPaths(config.dataFolder).incoming, disk, { transient: true }),
+    incoming: new FileBlobs(dataPaths(config.dataFolder).incoming, disk, { transient: true }),
     clock: repo.clock,
     pinned: keys,
     prefetch,

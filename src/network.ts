@@ -28,7 +28,8 @@ import { reportCache } from './pool/report.ts'
 import { Room } from './pool/room.ts'
 import { GeneratedFiles } from './repo/publish/assemble.ts'
 import { type Published, PublishedLoader } from './repo/published.ts'
-import { Blobs } from './store/blobs.ts'
+import type { Blobs } from './store/blobs.ts'
+import { FileBlobs } from './store/file-blobs.ts'
 import { Partials } from './store/partials.ts'
 import type { PoolFile } from './store/pool-files.ts'
 import { Store } from './store/store.ts'
@@ -74,16 +75,16 @@ export async function openNetworkSide(
 ): Promise<NetworkSide> {
   const paths = dataPaths(config.dataFolder)
   const reader = Store.openReader(paths.catalogue)
-  const incoming = new Blobs(paths.incoming, disk, { transient: true })
+  const incoming = new FileBlobs(paths.incoming, disk, { transient: true })
   await incoming.prepare()
   await incoming.clear()
-  const uploads = new Blobs(paths.uploads, disk, { transient: true })
+  const uploads = new FileBlobs(paths.uploads, disk, { transient: true })
   await uploads.prepare()
   await uploads.clear()
   const fetcher = new Fetcher(readVersion(), { ...defaultLimits, ...config.limits }, clock)
   const examineCall: Call = { actor: system, emit: () => {} }
   const gatherer = new Gatherer(fetcher, incoming, (input) => jobs.run(examineStep, input, examineCall))
-  const generated = new GeneratedFiles(reader.texts, new Blobs(paths.published, disk))
+  const generated = new GeneratedFiles(reader.texts, new FileBlobs(paths.published, disk))
   const synchronizer = openSynchronizer(config, { fetcher, incoming, reader, jobs })
   const originOf = (place: PackagePlace, { sha256 }: PoolFile) => {
     if (synchronizer !== null)
@@ -101,7 +102,7 @@ export async function openNetworkSide(
       ),
     open: (sha256) => cache.packages.open(sha256),
     store: (sha256, chunks) => storePackage(cache.packages, sha256, chunks),
-    quarantine: (sha256) => quarantine(cache.packages, new Blobs(paths.quarantine, disk), sha256),
+    quarantine: (sha256) => quarantine(cache.packages, new FileBlobs(paths.quarantine, disk), sha256),
   }
   const supply = new Supply({
     jobs,
@@ -229,7 +230,7 @@ async function openCache(
   supply: () => Supply,
 ) {
   const paths = dataPaths(config.dataFolder)
-  const packages = new Blobs(paths.pool, disk)
+  const packages = new FileBlobs(paths.pool, disk)
   const partials = new Partials(paths.partial, packages, disk)
   await packages.prepare()
   await partials.prepare()
@@ -239,7 +240,6 @@ async function openCache(
   const room: Room = new Room({
     blobs: packages,
     partials,
-    folder: paths.pool,
     maxBytes,
     minFreeBytes,
     clock,

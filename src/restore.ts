@@ -16,7 +16,7 @@ import type { BackupHead } from './repo/backup.ts'
 import { checkGenerated, settleSuspects } from './repo/fsck.ts'
 import { renewEnvelopes } from './repo/renew.ts'
 import type { Actor } from './store/audit.ts'
-import { Blobs } from './store/blobs.ts'
+import { FileBlobs } from './store/file-blobs.ts'
 import { takeLock } from './store/lock.ts'
 import { Store } from './store/store.ts'
 
@@ -81,7 +81,7 @@ async function readAll({ name, sizeBytes, chunks }: TarEntry): Promise<Buffer> {
 async function unpack(file: string, config: Config, configPath: string, catalogue: string) {
   const paths = dataPaths(config.dataFolder)
   const disk = new RealDisk()
-  const packages = new Blobs(paths.pool, disk)
+  const packages = new FileBlobs(paths.pool, disk)
   await packages.prepare()
   await mkdir(paths.keys, { recursive: true, mode: 0o700 })
   let head: BackupHead | null = null

@@ -110,6 +110,57 @@ test('proxy takes from repo only what is published, from store only types; web a
   }
 })
 
+/** Where it is said in what, and where, blobs are kept. */
+const blobRoots: ReadonlySet<string> = new Set(['jobs.ts', 'network.ts', 'restore.ts'])
+
+test('nothing outside src/store knows that blobs are files, but for who says where they are kept', () => {
+  const outside = imports.filter(({ file }) => folderOf(file) !== 'store')
+  for (const { file, target, isTypeOnly } of outside) {
+    const to = normalize(join(dirname(file), target))
+    if (to === 'store/file-blobs.ts') assert.ok(blobRoots.has(file), `${file} imports ${target}`)
+    // Of what is being fetched there is one way to keep it yet; its users know it as a type.
+    if (to === 'store/partials.ts' || to === 'store/blobs.ts')
+      assert.ok(isTypeOnly || blobRoots.has(file), `${file} imports more than types of ${target}`)
+  }
+  const contract = importsOf('store/blobs.ts').map(({ target }) => target)
+  assert.deepEqual(contract, ['node:stream', '../lib/digest.ts'])
+})
+
+test("nobody outside src/store gets a blob's path", () => {
+  const textOf = (file: string) => readFileSync(join(source, file), 'utf8')
+  // The contract: neither takes one nor tells one.
+  const contract = textOf('store/blobs.ts').replaceAll(/^ *(\/\/|\/?\*).*$/gm, '')
+  assert.doesNotMatch(contract, /\b(path|folder|file|FileHandle|url)\w*\b\s*[(:]/i)
+  const members = [...textOf('store/partials.ts').matchAll(/extends Pick<TempFile, ([^>]*)>/g)]
+  assert.equal(members.length, 1)
+  assert.doesNotMatch(members[0]![1]!, /path/)
+  // Folders of blobs are named once, and go into what keeps them and nowhere else.
+  const folders = [...textOf('jobs.ts').matchAll(/^ {4}(\w+): join\(dataFolder, '[^.']+'/gm)].map(
+    ([, name]) => name!,
+  )
+  const ofOthers = new Set(['keys', 'forward'])
+  const ofBlobs = folders.filter((name) => !ofOthers.has(name))
+  assert.deepEqual(ofBlobs.toSorted(), [
+    'incoming',
+    'partial',
+    'pool',
+    'published',
+    'quarantine',
+    'texts',
+    'uploads',
+  ])
+  const named = new RegExp(`(.{0,60})(?:paths|dataPaths\\([^)]*\\))\\.(?:${ofBlobs.join('|')})\\b`, 'g')
+  let uses = 0
+  for (const file of ownFiles) {
+    for (const [all, before] of textOf(file).matchAll(named)) {
+      uses++
+      assert.match(before!, /new (FileBlobs|Partials)\($/, `${file}: ${all}`)
+      assert.ok(blobRoots.has(file), file)
+    }
+  }
+  assert.ok(uses >= 10)
+})
+
 test('no file imports itself in a circle', () => {
   const graph = new Map<string, string[]>()
   for (const { file, target, isTypeOnly } of imports) {

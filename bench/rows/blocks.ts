@@ -11,7 +11,8 @@ import { type BlockSizes, blockSizes } from '../../src/repo/publish/blocks.ts'
 import { type Encoder, type PackedForm, packedEncoders } from '../../src/repo/publish/encoders.ts'
 import { PublishSession, recordPacks, usableForms } from '../../src/repo/publish/pack.ts'
 import { spliceBlocks } from '../../src/repo/publish/splice.ts'
-import { Blobs } from '../../src/store/blobs.ts'
+import type { Blobs } from '../../src/store/blobs.ts'
+import { FileBlobs } from '../../src/store/file-blobs.ts'
 import { Store } from '../../src/store/store.ts'
 import { seeded } from '../../test/rig/seeded.ts'
 import { type Order, OrderedIndex, type Stanza, stanzasOf } from '../ordered-index.ts'
@@ -134,8 +135,8 @@ async function measure(choice: Choice, stanzas: readonly Stanza[], folder: strin
   mkdirSync(path, { recursive: true })
   using store = Store.openWriter(join(path, 'catalogue.db'), new RealDisk())
   const places = [
-    new Blobs(join(path, 'packs'), new RealDisk()),
-    new Blobs(join(path, 'texts'), new RealDisk()),
+    new FileBlobs(join(path, 'packs'), new RealDisk()),
+    new FileBlobs(join(path, 'texts'), new RealDisk()),
   ]
   for (const blobs of places) await blobs.prepare()
   const index = new OrderedIndex(stanzas, choice.order)

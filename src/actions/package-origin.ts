@@ -60,11 +60,12 @@ export function packageOriginOnSlave(
   const ofMaster = channels.map((channel) => encodePath(`${link.url}/${channel}/${archive}`, path))
   const known = channels.flatMap((channel) => {
     const id = reader.channels.find(channel)?.id
-    return (id === undefined ? null : reader.followed.find(id))?.archives ?? []
+    const archives = (id === undefined ? null : reader.followed.find(id))?.archives ?? []
+    return archives.filter(({ name }) => name === archive)
   })
+  const toMaster = link.transportFor(known.some(({ access }) => access !== null))
   const architecture = architectureOfPath(path)
   const ofArchive = known
-    .filter(({ name }) => name === archive)
     .flatMap(({ uris }) => uris)
     .filter(({ architectures }) => architecture === null || (architectures?.includes(architecture) ?? true))
     .map(({ uri }) => encodePath(uri, path))
@@ -73,7 +74,7 @@ export function packageOriginOnSlave(
     archive,
     urls: [...new Set([...ofMaster, ...ofArchive])],
     fetch: (url, part, signal) =>
-      fetcher.fetchPart(url, part, { transport: ofMaster.includes(url) ? link.transport : upstream, signal }),
+      fetcher.fetchPart(url, part, { transport: ofMaster.includes(url) ? toMaster : upstream, signal }),
     recycle: (bytes) => fetcher.recycle(bytes),
   }
 }

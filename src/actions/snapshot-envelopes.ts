@@ -25,7 +25,7 @@ export interface SignedFilesOptions {
   readonly call: Call
   readonly channels: readonly { readonly name: string; readonly validForSeconds: number | null }[]
   /** Of a slave: whom to ask for what it cannot sign. */
-  readonly link: Pick<MasterLink, 'publicFile'> | null
+  readonly link: Pick<MasterLink, 'smallFile'> | null
   now(): number
 }
 
@@ -62,13 +62,16 @@ export async function signedFile(
 /** A slave has the master sign it, and believes it if it is signed. */
 async function fetchSigned(
   { channel, snapshot, suiteId, publicationId }: SignedFile,
-  link: Pick<MasterLink, 'publicFile'>,
+  link: Pick<MasterLink, 'smallFile'>,
   { reader, jobs, call }: SignedFilesOptions,
 ): Promise<void> {
   const { archive, name } = reader.archives.suite(suiteId)
   const folder = posix.join('/snapshots', channel, snapshot, archive, suiteFolder(name))
+  const isRestricted = reader.followed.isRestricted(reader.channels.find(channel)!.id, archive)
   const [inRelease, releaseGpg] = await Promise.all(
-    ['InRelease', 'Release.gpg'].map((file) => link.publicFile(posix.join(folder, file), maxSignedBytes)),
+    ['InRelease', 'Release.gpg'].map((file) =>
+      link.smallFile(posix.join(folder, file), maxSignedBytes, isRestricted),
+    ),
   )
   if (!inRelease || !releaseGpg) {
     throw new UusError(

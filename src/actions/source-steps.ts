@@ -1,13 +1,14 @@
 // What the jobs process does for slaves of this server: manifests, who was in touch, what they told.
-import type { Config } from '../config/config.ts'
+import type { ArchiveConfig } from '../config/archives.ts'
+import { readTokenDigests } from '../lib/token-file.ts'
+import { type AccessOptions, accessRules } from '../repo/access-rules.ts'
 import { timesOf } from '../repo/published.ts'
-import type { Channel } from '../store/channels.ts'
 import type { Tx } from '../store/database.ts'
 import type { SlaveContact } from '../store/slaves.ts'
 import type { Store } from '../store/store.ts'
-import { type ChannelTerms, makeManifest } from '../sync/master/make-manifest.ts'
+import { makeManifest } from '../sync/master/make-manifest.ts'
 import { addCounts, readCounts, trafficKind } from '../sync/protocol/events.ts'
-import type { ManifestArchive } from '../sync/protocol/manifest.ts'
+import type { ManifestAccess, ManifestArchive } from '../sync/protocol/manifest.ts'
 import type { EventBatch, SlaveEvent } from '../sync/protocol/messages.ts'
 import { quietStep } from './action.ts'
 
@@ -16,24 +17,47 @@ export const makeManifestsStep = quietStep<{ readonly channels?: readonly string
   'make-manifests',
   async ({ repo, config }, { channels: named }) => {
     const { store } = repo
+    const rules = accessRules(store.settings)
+    const archives = await Promise.all(
+      store.archives.list().map(({ name, isLocal }): Promise<ManifestArchive> => {
+        const configured = config.archives.find((one) => one.name === name)
+        return describeArchive({ name, isLocal }, configured, rules.get(name))
+      }),
+    )
     const given = new Set(named ?? store.slaves.list().flatMap(({ channels }) => channels))
     for (const channel of store.channels.list())
-      if (given.has(channel.name)) await makeManifest(repo, channel, termsOf(store, config, channel))
+      if (given.has(channel.name)) {
+        const { keepSeconds, validForSeconds } = timesOf(store, config.channels, channel)
+        await makeManifest(repo, channel, { keepSeconds, validForSeconds, archives })
+      }
   },
 )
 
-function termsOf(store: Store, config: Config, channel: Channel): ChannelTerms {
-  const { keepSeconds, validForSeconds } = timesOf(store, config.channels, channel)
-  return { keepSeconds, validForSeconds, archives: config.archives.map(publicUris) }
+/** What slaves are to know of an archive, also of one that is not configured any more. */
+async function describeArchive(
+  archive: Pick<ManifestArchive, 'name' | 'isLocal'>,
+  configured: ArchiveConfig | undefined,
+  rule: AccessOptions | undefined,
+): Promise<ManifestArchive> {
+  const uris = configured === undefined ? [] : publicUris(configured)
+  return { ...archive, access: rule === undefined ? null : await toldOf(rule), uris }
 }
 
-/** An address with a password in it is not for others. */
-function publicUris({ name, uris }: Config['archives'][number]): ManifestArchive {
+/** Of tokens only digests are told: slaves recognize them, and cannot show them. */
+async function toldOf({ networks, tokensFile }: AccessOptions): Promise<ManifestAccess> {
+  // A file that cannot be read admits nobody, here as there. It is the server that complains of it.
+  const tokens = tokensFile === null ? [] : await readTokenDigests(tokensFile).catch(() => [])
+  return { networks, tokens: [...tokens].sort() }
+}
+
+/** Addresses that open without credentials: slaves have none, and a password in one is not for others. */
+function publicUris({ uris, auth, tls }: ArchiveConfig): ManifestArchive['uris'] {
+  if (auth !== null || tls.clientCertificate !== null) return []
   const open = uris.filter(({ uri }) => {
     const { username, password } = new URL(uri)
     return username === '' && password === ''
   })
-  return { name, isLocal: false, uris: open.map(({ uri, architectures }) => ({ uri, architectures })) }
+  return open.map(({ uri, architectures }) => ({ uri, architectures }))
 }
 
 export const recordContactsStep = quietStep<readonly SlaveContact[], void>(

@@ -51,7 +51,8 @@ export async function runServe(terminal: Terminal, flags: ServeFlags, start: Sta
     await using server = await start(config, readFileSync(flags.configPath, 'utf8'), log, emit)
     const stopped = nextSignal()
     // Without such files it ends a server whose terminal is closed, as it does any program.
-    const hasFiles = typeof config.accessLog === 'string' || config.tls !== null
+    const hasTokens = config.archives.some(({ access }) => access !== null && access.tokensFile !== null)
+    const hasFiles = typeof config.accessLog === 'string' || config.tls !== null || hasTokens
     using _hangUp = hasFiles ? onHangUp(() => server.reopenFiles()) : null
     for (const door of server.otherDoors) log('info', door)
     log('info', `Serving on ${config.listen.host}:${server.port}`)

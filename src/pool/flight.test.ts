@@ -12,7 +12,7 @@ import { aBody, fileOf } from '../../test/rig/pool.ts'
 import { BufferPool } from '../lib/buffers.ts'
 import { RealDisk } from '../lib/disk.ts'
 import { UpstreamError } from '../lib/errors.ts'
-import { Blobs } from '../store/blobs.ts'
+import { FileBlobs } from '../store/file-blobs.ts'
 import { Partials } from '../store/partials.ts'
 import type { Origin } from './flight.ts'
 import { Pool, type PoolReader } from './pool.ts'
@@ -128,7 +128,7 @@ test('readers get the file or an error, whatever happens', async () => {
       async (acts, visitors) => {
         const folder = mkdtempSync(join(tmpdir(), 'uus-flight-'))
         const disk = new RealDisk()
-        const blobs = new Blobs(folder, disk)
+        const blobs = new FileBlobs(folder, disk)
         const partials = new Partials(join(folder, 'partial'), blobs, disk)
         await blobs.prepare()
         await partials.prepare()

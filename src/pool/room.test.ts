@@ -9,7 +9,8 @@ import { aBody, fileOf, PoolRig, readAll } from '../../test/rig/pool.ts'
 import { needsRoot, run } from '../../test/rig/programs.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import { RealDisk } from '../lib/disk.ts'
-import { Blobs } from '../store/blobs.ts'
+import type { Blobs } from '../store/blobs.ts'
+import { FileBlobs } from '../store/file-blobs.ts'
 import { Partials } from '../store/partials.ts'
 import { Room, type RoomOptions } from './room.ts'
 
@@ -28,7 +29,7 @@ interface Fixture extends AsyncDisposable {
 
 async function fixture(options: Partial<RoomOptions> = {}): Promise<Fixture> {
   const folder = mkdtempSync(join(tmpdir(), 'uus-room-'))
-  const blobs = new Blobs(folder, new RealDisk())
+  const blobs = new FileBlobs(folder, new RealDisk())
   const partials = new Partials(join(folder, 'partial'), blobs, new RealDisk())
   await blobs.prepare()
   await partials.prepare()
@@ -41,7 +42,6 @@ async function fixture(options: Partial<RoomOptions> = {}): Promise<Fixture> {
     options: {
       blobs,
       partials,
-      folder,
       maxBytes: null,
       minFreeBytes: 0,
       clock,

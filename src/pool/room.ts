@@ -1,6 +1,5 @@
 // How much of the disk package files may take: what was not used for the longest time makes room for what comes.
 // When a file was last used is kept in memory and written down now and then, as the file's own time.
-import { statfs } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../lib/clock.ts'
 import type { Sha256 } from '../lib/digest.ts'
@@ -13,8 +12,6 @@ import type { Partials } from '../store/partials.ts'
 export interface RoomOptions {
   readonly blobs: Blobs
   readonly partials: Partials
-  /** Of the file system that they are on. */
-  readonly folder: string
   /** Null: as much as the disk has. */
   readonly maxBytes: number | null
   readonly minFreeBytes: number
@@ -146,8 +143,9 @@ export class Room implements AsyncDisposable {
 
   /** How much more would have to be free. */
   async #missingFree(bytes: number): Promise<number> {
-    const { bavail, bsize } = await statfs(this.#options.folder)
-    return this.#options.minFreeBytes + this.#reservedBytes + bytes - bavail * bsize
+    const { blobs, minFreeBytes } = this.#options
+    const freeBytes = await blobs.freeBytes()
+    return freeBytes === null ? 0 : minFreeBytes + this.#reservedBytes + bytes - freeBytes
   }
 
   /** A file has come. */

@@ -1,75 +1,43 @@
-// Who may have the files of an archive that is not for everybody: clients of some networks, and those who show a token.
-import { readFile } from 'node:fs/promises'
+// Who may have the files of an archive that is not for everybody: clients of some networks, those who show a token, and
+// slaves, which hold others to the same rule.
 import type { IncomingMessage } from 'node:http'
 import { type Sha256, sha256 } from '../lib/digest.ts'
 import { Networks } from '../lib/networks.ts'
+import type { FollowedArchive } from '../store/followed.ts'
+import type { Place } from './resolve.ts'
 
-export interface AccessRule {
-  readonly archive: string
-  readonly networks: readonly string[]
-  /** A token on each line. */
-  readonly tokensFile: string | null
-}
+export type Guarded = Pick<Place, 'channel' | 'archive'>
 
-const reloadMs = 30_000
-
-interface Rule {
+export interface Rule {
   readonly networks: Networks
-  readonly tokensFile: string | null
   /** Looked up by digest: how long a look-up takes tells nothing of a token. */
-  tokens: ReadonlySet<Sha256>
+  readonly tokens: ReadonlySet<Sha256>
 }
 
-export class Access implements Disposable {
-  readonly #rules: ReadonlyMap<string, Rule>
-  readonly #timer: NodeJS.Timeout
-  readonly #onError: (error: unknown) => void
+export interface Rules {
+  /** Null: for everybody. */
+  ruleOf(place: Guarded): Rule | null
+}
 
-  private constructor(rules: readonly AccessRule[], onError: (error: unknown) => void) {
-    this.#onError = onError
-    this.#rules = new Map(
-      rules.map(({ archive, networks, tokensFile }) => [
-        archive,
-        { networks: new Networks(networks), tokensFile, tokens: new Set() },
-      ]),
-    )
-    // Tokens are added and withdrawn under a running server.
-    this.#timer = setInterval(() => void this.#load(), reloadMs).unref()
-  }
+export interface Access {
+  admits(request: IncomingMessage, place: Guarded): boolean
+}
 
-  /** Archives without a rule are for everybody. A file that cannot be read admits nobody. */
-  static async open(rules: readonly AccessRule[], onError: (error: unknown) => void): Promise<Access> {
-    const access = new Access(rules, onError)
-    await access.#load()
-    return access
-  }
+/** Whether a token is that of a slave that is given the channel, and came so that nobody could read it. */
+export type IsSlaves = (request: IncomingMessage, token: string, channel: string) => boolean
 
-  async #load(): Promise<void> {
-    for (const rule of this.#rules.values()) {
-      if (rule.tokensFile === null) continue
-      try {
-        const lines = (await readFile(rule.tokensFile, 'utf8')).split('\n').map((line) => line.trim())
-        rule.tokens = new Set(
-          lines.filter((line) => line !== '' && !line.startsWith('#')).map((line) => sha256(line)),
-        )
-      } catch (error) {
-        rule.tokens = new Set()
-        this.#onError(error)
-      }
-    }
-  }
-
-  admits({ socket, headers }: IncomingMessage, archive: string): boolean {
-    const rule = this.#rules.get(archive)
-    if (rule === undefined || rule.networks.has(socket.remoteAddress ?? '')) return true
-    return [headers.authorization, headers['proxy-authorization']].some((header) => {
-      const token = tokenOf(header)
-      return token !== null && rule.tokens.has(sha256(token))
-    })
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer)
+export function createAccess(rules: Rules, isSlaves: IsSlaves): Access {
+  return {
+    admits(request, place) {
+      const rule = rules.ruleOf(place)
+      if (rule === null || rule.networks.has(request.socket.remoteAddress ?? '')) return true
+      const { authorization, 'proxy-authorization': proxyAuthorization } = request.headers
+      return [authorization, proxyAuthorization].some((header) => {
+        const token = tokenOf(header)
+        if (token === null) return false
+        return rule.tokens.has(sha256(token)) || isSlaves(request, token, place.channel)
+      })
+    },
   }
 }
 
@@ -80,4 +48,31 @@ function tokenOf(header: string | undefined): string | null {
   if (scheme.toLowerCase() === 'bearer') return value
   const text = Buffer.from(value, 'base64').toString()
   return text.includes(':') ? text.slice(text.indexOf(':') + 1) : null
+}
+
+const nobody: Rule = { networks: new Networks([]), tokens: new Set() }
+
+/** On a slave: what its master told of each channel's archives. */
+export class FollowedRules implements Rules {
+  #channels: ReadonlyMap<string, ReadonlyMap<string, Rule>> = new Map()
+
+  /** From now on these count. */
+  set(channels: Iterable<readonly [channel: string, archives: readonly FollowedArchive[]]>): void {
+    this.#channels = new Map(
+      [...channels].map(([channel, archives]) => [
+        channel,
+        new Map(
+          archives.flatMap(({ name, access }): [string, Rule][] => {
+            if (access === null) return []
+            if (access === 'closed') return [[name, nobody]]
+            return [[name, { networks: new Networks(access.networks), tokens: new Set(access.tokens) }]]
+          }),
+        ),
+      ]),
+    )
+  }
+
+  ruleOf({ channel, archive }: Guarded): Rule | null {
+    return this.#channels.get(channel)?.get(archive) ?? null
+  }
 }

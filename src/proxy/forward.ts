@@ -92,7 +92,7 @@ class Forward {
       return
     }
     const place = { channel: forwardName, archive, path }
-    if (!(this.#context.access?.admits(exchange.request, archive) ?? true)) {
+    if (!(this.#context.access?.admits(exchange.request, place) ?? true)) {
       const isProxied = !(exchange.request.url ?? '').startsWith('/')
       const status = isProxied ? 407 : 401
       const name = isProxied ? 'Proxy-Authenticate' : 'WWW-Authenticate'

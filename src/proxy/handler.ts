@@ -95,13 +95,15 @@ export class Handler {
   }
 
   /** False if the client was turned away. */
-  #admits(exchange: Exchange, { archive }: Place): boolean {
+  #admits(exchange: Exchange, place: Place): boolean {
     const { access } = this.#context
-    if (access == null || access.admits(exchange.request, archive)) return true
-    say(exchange, 401, `Archive ${archive} is not for everybody: it takes a token, or another network`, [
-      'WWW-Authenticate',
-      'Basic realm="UUS"',
-    ])
+    if (access == null || access.admits(exchange.request, place)) return true
+    say(
+      exchange,
+      401,
+      `Archive ${place.archive} is not for everybody: it takes a token, or another network`,
+      ['WWW-Authenticate', 'Basic realm="UUS"'],
+    )
     return false
   }
 

@@ -1,245 +1,70 @@
-// Files by their SHA-256. Nobody outside learns where they lie: the operations are those that a disk and an
-// object store can both honour.
-import { existsSync } from 'node:fs'
-import { type FileHandle, open, readdir, stat, utimes } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+// Files by their SHA-256: what everybody relies on who keeps or serves them, whatever they are kept in. Nobody learns where
+// they lie, and every operation is one that a disk and an object store can both honour. `test/rig/blob-contract.ts` is the
+// contract as a suite, which every implementation must pass.
+//
+// Several processes may hold the same blobs: what one committed or deleted is so for all of them. Nothing is retried here.
 import type { Readable } from 'node:stream'
-import { asSha256, Hasher, type Sha256 } from '../lib/digest.ts'
-import { type Disk, fill, readFully, type TempFile } from '../lib/disk.ts'
-import { systemCode } from '../lib/errors.ts'
+import type { Sha256 } from '../lib/digest.ts'
 
 /** A file being written. Any number may be written at a time, of the same content too. */
 export interface BlobWriter {
-  /** Appends; the chunk may be reused once the promise resolves. */
+  /** Appends, in order; the chunk may be reused once the promise resolves. */
   write(chunk: Uint8Array): Promise<void>
-  /** Bytes that were written already, for readers that follow a growing file. Not after `commit` or `discard`. */
+  /**
+   * Exactly the bytes from `start`, `count` of them, for any number of readers that follow a growing file. They must have
+   * been written already. Not after `commit` or `discard`.
+   */
   read(start: number, count: number): Promise<Buffer>
-  /** The digest and size of what was written so far end up durable under that digest. */
+  /**
+   * When it resolves, what was written is there under its digest, whole, for everybody; before that nobody sees any of it.
+   * That it was there already is fine: it counts as used now. Once.
+   */
   commit(): Promise<{ sha256: Sha256; sizeBytes: number }>
-  /** Drops what was written; does nothing after `commit`. */
+  /** Drops what was written; does nothing after `commit`, or another time. */
   discard(): Promise<void>
 }
 
-/** An open blob: stays readable while it is open, even if it is deleted meanwhile. The opener closes it. */
+/**
+ * An open blob: stays readable while it is open, even if it is deleted meanwhile. Any number of reads at a time. The opener
+ * closes it.
+ */
 export interface OpenBlob extends AsyncDisposable {
   readonly sizeBytes: number
-  /** Exactly the bytes from `start`, `count` of them. */
+  /** Exactly the bytes from `start`, `count` of them; rejects where there are less. */
   read(start: number, count: number): Promise<Buffer>
-  /** Fills the buffer with the bytes from `start`. */
+  /** Fills the whole buffer with the bytes from `start`; rejects where there are less. */
   readInto(buffer: Buffer, start: number): Promise<void>
-  /** The bytes from `start` to before `end`. The stream closes the blob when it ends. */
+  /** The bytes from `start` to before `end`, in pieces of `chunkBytes` at the most. The stream closes the blob when it ends. */
   stream(start: number, end: number, chunkBytes?: number): Readable
 }
 
-/** What a blob takes, and when it was last used (milliseconds). */
+/** What a blob takes of the room there is, and when it was last used (milliseconds). */
 export interface BlobEntry {
   readonly sha256: Sha256
   readonly sizeBytes: number
   readonly usedAt: number
 }
 
-// The time of last use is the file's own modification time: it needs no second book that could be wrong.
-export async function touchFile(path: string, usedAt: number): Promise<void> {
-  try {
-    await utimes(path, usedAt / 1000, usedAt / 1000)
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error
-  }
-}
-
-/** Null if there is no such file (any more). */
-export async function entryOf(path: string, sha256: Sha256): Promise<BlobEntry | null> {
-  try {
-    const { blocks, mtimeMs } = await stat(path)
-    return { sha256, sizeBytes: blocks * 512, usedAt: mtimeMs }
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return null
-    throw error
-  }
-}
-
-export class Blobs {
-  readonly #folder: string
-  readonly #disk: Disk
-  readonly #isDurable: boolean
-  /** Folders that are known to exist. */
-  readonly #prefixes = new Set<string>()
-
-  /**
-   * `folder` must have been made by `prepare`. Blobs that are `transient` are whole when they are there, but may be
-   * gone after a power loss; that saves waiting for the disk.
-   */
-  constructor(folder: string, disk: Disk, options: { transient?: boolean } = {}) {
-    this.#folder = folder
-    this.#disk = disk
-    this.#isDurable = options.transient !== true
-  }
-
-  /** Makes the folder, and removes what a crash left half written. Only one process may hold the folder. */
-  async prepare(): Promise<void> {
-    await this.#disk.makeFolder(this.#temporary)
-    for (const name of await readdir(this.#temporary)) await this.#disk.remove(join(this.#temporary, name))
-  }
-
-  /** Removes every blob: of a store that holds only what somebody is working on. */
-  async clear(): Promise<void> {
-    for await (const sha256 of this.list()) await this.delete(sha256)
-  }
-
-  async create(): Promise<BlobWriter> {
-    const file = await this.#createTemp()
-    return new FileWriter(file, (sha256) => this.#put(sha256, (path) => file.commit(path, this.#isDurable)))
-  }
-
-  async #createTemp(): Promise<TempFile> {
-    try {
-      return await this.#disk.createTemp(this.#temporary)
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error
-      // Somebody emptied the store while we run.
-      await this.#disk.makeFolder(this.#temporary)
-      return this.#disk.createTemp(this.#temporary)
-    }
-  }
-
-  /** Has a file put in its place, whose folder exists. */
-  async #put(sha256: Sha256, place: (path: string) => Promise<void>): Promise<void> {
-    const path = this.#pathOf(sha256)
-    const prefix = sha256.slice(0, 2)
-    if (!this.#prefixes.has(prefix)) await this.#disk.makeFolder(dirname(path))
-    this.#prefixes.add(prefix)
-    try {
-      await place(path)
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error
-      // Somebody emptied the store while we run.
-      await this.#disk.makeFolder(dirname(path))
-      await place(path)
-    }
-  }
-
-  /** Takes over a file of the same file system; its bytes must have that digest. It can still be read. */
-  async adopt(file: TempFile, sha256: Sha256): Promise<void> {
-    await this.#put(sha256, (path) => file.place(path, this.#isDurable))
-  }
-
+export interface Blobs {
+  /** Makes the place, and removes what a crash left half written. Only one process may do that, before it writes. */
+  prepare(): Promise<void>
+  /** Removes every blob: of a place that holds only what somebody is working on. */
+  clear(): Promise<void>
+  create(): Promise<BlobWriter>
   /** Null if there is no such blob. */
-  async open(sha256: Sha256): Promise<OpenBlob | null> {
-    try {
-      const handle = await open(this.#pathOf(sha256), 'r')
-      return new OpenFile(handle, (await handle.stat()).size)
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return null
-      throw error
-    }
-  }
-
+  open(sha256: Sha256): Promise<OpenBlob | null>
   /** The blob's size, or null if there is no such blob. */
-  async sizeOf(sha256: Sha256): Promise<number | null> {
-    try {
-      return (await stat(this.#pathOf(sha256))).size
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return null
-      throw error
-    }
-  }
-
-  /** Whether it is here, at once; for decisions that must not wait. */
-  isHere(sha256: Sha256): boolean {
-    return existsSync(this.#pathOf(sha256))
-  }
-
-  async delete(sha256: Sha256): Promise<void> {
-    await this.#disk.remove(this.#pathOf(sha256))
-  }
-
+  sizeOf(sha256: Sha256): Promise<number | null>
+  /** Whether it is here, at once, for decisions that must not wait. Who has to ask a network holds an index. */
+  isHere(sha256: Sha256): boolean
+  /** When it resolves, nobody can open it any more; an absent one is fine. */
+  delete(sha256: Sha256): Promise<void>
   /** Remembers when a blob was last used; one that is gone is fine. */
-  async touch(sha256: Sha256, usedAt: number): Promise<void> {
-    await touchFile(this.#pathOf(sha256), usedAt)
-  }
-
-  /** What each blob takes, and when it was last used. A few at a time: the disk has other work. */
-  async *entries(): AsyncGenerator<BlobEntry> {
-    for await (const sha256 of this.list()) {
-      const entry = await entryOf(this.#pathOf(sha256), sha256)
-      if (entry !== null) yield entry
-    }
-  }
-
-  async *list(): AsyncGenerator<Sha256> {
-    for (const prefix of (await readdir(this.#folder)).sort()) {
-      if (prefix.length !== 2) continue
-      for (const name of (await readdir(join(this.#folder, prefix))).sort()) {
-        const digest = asSha256(prefix + name)
-        if (digest !== null) yield digest
-      }
-    }
-  }
-
-  get #temporary(): string {
-    return join(this.#folder, 'tmp')
-  }
-
-  #pathOf(sha256: Sha256): string {
-    return join(this.#folder, sha256.slice(0, 2), sha256.slice(2))
-  }
-}
-
-class FileWriter implements BlobWriter {
-  readonly #file: TempFile
-  readonly #keep: (sha256: Sha256) => Promise<void>
-  readonly #hasher = new Hasher()
-
-  constructor(file: TempFile, keep: (sha256: Sha256) => Promise<void>) {
-    this.#file = file
-    this.#keep = keep
-  }
-
-  async write(chunk: Uint8Array): Promise<void> {
-    this.#hasher.update(chunk)
-    await this.#file.write(chunk)
-  }
-
-  read(start: number, count: number): Promise<Buffer> {
-    return this.#file.read(start, count)
-  }
-
-  async commit(): Promise<{ sha256: Sha256; sizeBytes: number }> {
-    const { sizeBytes } = this.#hasher
-    const sha256 = this.#hasher.digest()
-    await this.#keep(sha256)
-    return { sha256, sizeBytes }
-  }
-
-  discard(): Promise<void> {
-    return this.#file.discard()
-  }
-}
-
-class OpenFile implements OpenBlob {
-  readonly sizeBytes: number
-  readonly #handle: FileHandle
-  #isStreaming = false
-
-  constructor(handle: FileHandle, sizeBytes: number) {
-    this.#handle = handle
-    this.sizeBytes = sizeBytes
-  }
-
-  read(start: number, count: number): Promise<Buffer> {
-    return readFully(this.#handle, start, count)
-  }
-
-  readInto(buffer: Buffer, start: number): Promise<void> {
-    return fill(this.#handle, buffer, start)
-  }
-
-  stream(start: number, end: number, chunkBytes = 256 << 10): Readable {
-    this.#isStreaming = true
-    return this.#handle.createReadStream({ start, end: end - 1, highWaterMark: chunkBytes })
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#isStreaming) await this.#handle.close()
-  }
+  touch(sha256: Sha256, usedAt: number): Promise<void>
+  /** What each blob takes, and when it was last used. A few at a time: others have work to do. */
+  entries(): AsyncGenerator<BlobEntry>
+  /** All of them, in the order of their digests. What comes or goes meanwhile may be among them or not. */
+  list(): AsyncGenerator<Sha256>
+  /** How much more can be written; null where there is no end of it. */
+  freeBytes(): Promise<number | null>
 }

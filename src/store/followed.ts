@@ -13,11 +13,19 @@ export interface FollowedChannel {
   readonly checkedAt: number | null
 }
 
-/** Where package files of an archive can be had if the master is away. */
+/** What the master says of an archive. */
 export interface FollowedArchive {
   readonly name: string
+  /** Who may have its files; null: everybody. */
+  readonly access: FollowedAccess | null
+  /** Where its package files can be had if the master is away. */
   readonly uris: readonly { readonly uri: string; readonly architectures: readonly string[] | null }[]
 }
+
+/** Networks, and digests of tokens. `closed`: a rule that was not understood, which lets nobody in. */
+export type FollowedAccess =
+  | { readonly networks: readonly string[]; readonly tokens: readonly Sha256[] }
+  | 'closed'
 
 export interface SyncFailure {
   /** Empty: of the way to the master itself. */
@@ -36,6 +44,12 @@ export interface WantedFile {
   readonly path: string
   readonly sha256: Sha256
   readonly sizeBytes: number
+}
+
+/** What a version wrote that knew no rules says nothing of them. */
+function readArchives(text: string): FollowedArchive[] {
+  const archives = JSON.parse(text) as (Omit<FollowedArchive, 'access'> & Partial<FollowedArchive>)[]
+  return archives.map((archive) => ({ ...archive, access: archive.access ?? null }))
 }
 
 export class Followed {
@@ -60,9 +74,15 @@ export class Followed {
           channelId,
           keepSeconds: row.keep_seconds,
           validForSeconds: row.valid_for_seconds,
-          archives: JSON.parse(row.archives) as FollowedArchive[],
+          archives: readArchives(row.archives),
           checkedAt: row.checked_at,
         }
+  }
+
+  /** Whether an archive is not for everybody. */
+  isRestricted(channelId: number, archive: string): boolean {
+    const known = this.find(channelId)?.archives.find(({ name }) => name === archive)
+    return known !== undefined && known.access !== null
   }
 
   put(tx: Tx, channel: Omit<FollowedChannel, 'checkedAt'>): void {

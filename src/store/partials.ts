@@ -4,7 +4,8 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asSha256, type Sha256 } from '../lib/digest.ts'
 import type { Disk, TempFile } from '../lib/disk.ts'
-import { type BlobEntry, type Blobs, entryOf } from './blobs.ts'
+import type { BlobEntry } from './blobs.ts'
+import { entryOf, type FileBlobs } from './file-blobs.ts'
 
 /** A file that grows at its end; any number of readers may follow. Its owner ends with `discard` or `keep`. */
 export interface PartialFile
@@ -15,11 +16,11 @@ export interface PartialFile
 
 export class Partials {
   readonly #folder: string
-  readonly #blobs: Blobs
+  readonly #blobs: FileBlobs
   readonly #disk: Disk
 
   /** `folder` must be in the same file system as the blobs. */
-  constructor(folder: string, blobs: Blobs, disk: Disk) {
+  constructor(folder: string, blobs: FileBlobs, disk: Disk) {
     this.#folder = folder
     this.#blobs = blobs
     this.#disk = disk

@@ -14,6 +14,8 @@ export type SettingName =
   | 'notices-audit'
   /** What the audit log's checkpoints call this installation. */
   | 'audit-origin'
+  /** Who may have an archive's files. */
+  | `access:${string}`
   /** Since when a channel has a rule. */
   | `rule:${string}`
   /** A part of the configuration, as it was last written into the audit log. */

@@ -1,8 +1,8 @@
-// The catalogue: plans of hot statements, transactions, migrations, the audit chain, blobs, the lock.
+// The catalogue: plans of hot statements, transactions, migrations, the audit chain, the lock.
 import assert from 'node:assert/strict'
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -10,10 +10,8 @@ import Sqlite from 'better-sqlite3'
 import { aPackage } from '../../test/rig/packages.ts'
 import { PackagesReader } from '../debian/packages.ts'
 import { canonicalJson } from '../lib/canonical-json.ts'
-import { sha256 } from '../lib/digest.ts'
 import { RealDisk } from '../lib/disk.ts'
 import { auditHead, auditLeaf, firstHead } from './audit-chain.ts'
-import { Blobs } from './blobs.ts'
 import { takeLock } from './lock.ts'
 import { packageRecord } from './records.ts'
 import { Store } from './store.ts'
@@ -122,38 +120,6 @@ test('audit rows form a chain of hashes that anybody can compute', () => {
       ),
     ),
   )
-})
-
-test('a blob is there whole or not at all, and stays readable while it is open', async () => {
-  const blobs = new Blobs(join(folder, 'blobs'), new RealDisk())
-  await blobs.prepare()
-  const writer = await blobs.create()
-  await writer.write(Buffer.from('hello '))
-  await writer.write(Buffer.from('world'))
-  assert.equal(await blobs.sizeOf(sha256('hello world')), null)
-  assert.deepEqual(await writer.commit(), { sha256: sha256('hello world'), sizeBytes: 11 })
-  await writer.discard()
-  const again = await blobs.create()
-  await again.write(Buffer.from('hello world'))
-  await again.commit()
-  const dropped = await blobs.create()
-  await dropped.write(Buffer.from('x'))
-  await dropped.discard()
-  assert.deepEqual(await Array.fromAsync(blobs.list()), [sha256('hello world')])
-  await using blob = await blobs.open(sha256('hello world'))
-  await blobs.delete(sha256('hello world'))
-  assert.equal(await blobs.open(sha256('hello world')), null)
-  assert.equal((await blob!.read(6, 5)).toString(), 'world')
-  assert.deepEqual(readdirSync(join(folder, 'blobs', 'tmp')), [])
-})
-
-test('what a crash left half written is gone after prepare', async () => {
-  const place = join(folder, 'crashed')
-  const blobs = new Blobs(place, new RealDisk())
-  await blobs.prepare()
-  writeFileSync(join(place, 'tmp', '.half.tmp'), 'half')
-  await blobs.prepare()
-  assert.deepEqual(readdirSync(join(place, 'tmp')), [])
 })
 
 test('the lock of a data directory falls with its process, even by kill -9', async () => {

@@ -1,7 +1,7 @@
 // The real apt in a root of its own: its lists, cache, sources and status are in a temporary folder, its
 // configuration is only ours. Nothing of the host changes, and nothing of the host's configuration counts
 // (a host may switch off the very checks that tests rely on).
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type RunResult, run } from './programs.ts'
@@ -17,6 +17,8 @@ export interface AptOptions {
 
 export class AptRoot implements Disposable {
   readonly folder: string
+  /** Further variables of its environment. */
+  environment: NodeJS.ProcessEnv = {}
   readonly #environment: NodeJS.ProcessEnv
 
   constructor(options: AptOptions = {}) {
@@ -82,11 +84,17 @@ ${config}
   }
 
   get(...arguments_: string[]): Promise<RunResult> {
-    return run('apt-get', ['-q', '-y', ...arguments_], { env: this.#environment, cwd: this.folder })
+    return run('apt-get', ['-q', '-y', ...arguments_], {
+      env: { ...this.#environment, ...this.environment },
+      cwd: this.folder,
+    })
   }
 
   cache(...arguments_: string[]): Promise<RunResult> {
-    return run('apt-cache', arguments_, { env: this.#environment, cwd: this.folder })
+    return run('apt-cache', arguments_, {
+      env: { ...this.#environment, ...this.environment },
+      cwd: this.folder,
+    })
   }
 
   /** `apt-get update` that must go without a word of complaint. */
@@ -107,6 +115,36 @@ ${config}
     }
     return [...result.output.matchAll(/^Get:\d+ \S+ \S+ \S+ (\S+) \S+ (\S+)/gm)].map(
       ([, name, version]) => `${name} ${version}`,
+    )
+  }
+
+  /** Has dpkg unpack and configure it, below a root of its own; what apt says. */
+  install(...packages: string[]): Promise<RunResult> {
+    const admin = join(this.root, 'var', 'lib', 'dpkg')
+    const status = join(admin, 'status')
+    if (!existsSync(admin)) {
+      mkdirSync(join(admin, 'updates'), { recursive: true })
+      copyFileSync(join(this.folder, 'status'), status)
+    }
+    const options = [`--root=${this.root}`, '--force-not-root', `--log=${join(this.folder, 'log', 'dpkg')}`]
+    const settings = [`Dir::State::status=${status}`, ...options.map((one) => `DPkg::Options::=${one}`)]
+    const flags = settings.flatMap((one) => ['-o', one])
+    return this.get('install', '--no-install-recommends', ...flags, ...packages)
+  }
+
+  /** Where `install` puts files. */
+  get root(): string {
+    return join(this.folder, 'root')
+  }
+
+  /** The versions that apt would install. */
+  async candidates(names: readonly string[]): Promise<Record<string, string>> {
+    const { stdout } = await this.cache('policy', ...names)
+    return Object.fromEntries(
+      [...stdout.matchAll(/^(\S+):\n(?: .*\n)*? {2}Candidate: (.*)$/gm)].map(([, name, version]) => [
+        name!,
+        version!,
+      ]),
     )
   }
 

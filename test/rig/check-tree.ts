@@ -19,7 +19,7 @@ import {
   type PublishedFile,
   PublishedLoader,
 } from '../../src/repo/published.ts'
-import { Blobs } from '../../src/store/blobs.ts'
+import { FileBlobs } from '../../src/store/file-blobs.ts'
 import type { Store } from '../../src/store/store.ts'
 import { readKeyring } from '../../src/trust/keyring.ts'
 import { verifyDetachedRelease, verifyInRelease } from '../../src/trust/verify.ts'
@@ -37,7 +37,7 @@ export type Seen = Map<string, string[]>
 
 export async function checkTree(options: TreeOptions): Promise<Seen> {
   const { store, channels, now } = options
-  const files = new GeneratedFiles(store.texts, new Blobs(options.publishedFolder, new RealDisk()))
+  const files = new GeneratedFiles(store.texts, new FileBlobs(options.publishedFolder, new RealDisk()))
   const published = new PublishedLoader(store, channels, { now: () => now, sleep: async () => {} }).load()
   const seen: Seen = new Map()
   for (const channel of published.channels.values()) {

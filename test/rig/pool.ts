@@ -12,7 +12,7 @@ import type { FileReader } from '../../src/pool/flight-reader.ts'
 import { defaultLimits, type Limits } from '../../src/pool/hosts.ts'
 import { Pool, type PoolReader } from '../../src/pool/pool.ts'
 import { Room, type RoomOptions } from '../../src/pool/room.ts'
-import { Blobs } from '../../src/store/blobs.ts'
+import { FileBlobs } from '../../src/store/file-blobs.ts'
 import { Partials } from '../../src/store/partials.ts'
 import { FakeArchive } from './archive.ts'
 import { FakeClock } from './clock.ts'
@@ -39,7 +39,7 @@ export class PoolRig implements AsyncDisposable {
   readonly #options: PoolRigOptions
   fetchedBytes = 0
   fetcher!: Fetcher
-  blobs!: Blobs
+  blobs!: FileBlobs
   partials!: Partials
   pool!: Pool
   room: Room | null = null
@@ -60,7 +60,7 @@ export class PoolRig implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    this.blobs = new Blobs(this.folder, this.#disk)
+    this.blobs = new FileBlobs(this.folder, this.#disk)
     this.partials = new Partials(join(this.folder, 'partial'), this.blobs, this.#disk)
     await this.blobs.prepare()
     await this.partials.prepare()
@@ -85,7 +85,6 @@ export class PoolRig implements AsyncDisposable {
     return new Room({
       blobs: this.blobs,
       partials: this.partials,
-      folder: this.folder,
       maxBytes: null,
       minFreeBytes: 0,
       clock: this.clock,

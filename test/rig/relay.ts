@@ -10,6 +10,8 @@ export class Relay implements AsyncDisposable {
   target = ''
   /** Paths that were asked for, with the status of the answer. */
   readonly requests: { readonly path: string; readonly status: number }[] = []
+  /** Of answers that came from the server, heads and bodies. */
+  receivedBytes = 0
   /** Runs before a request is passed on. */
   before: (path: string) => Promise<void> | void = () => {}
 
@@ -46,6 +48,10 @@ export class Relay implements AsyncDisposable {
     const passed = request(`${this.target}${path}`, { method: from.method, headers: from.headers })
     passed.on('response', (answer) => {
       this.requests.push({ path, status: answer.statusCode! })
+      this.receivedBytes += answer.rawHeaders.join('    ').length
+      answer.on('data', (chunk: Buffer) => {
+        this.receivedBytes += chunk.length
+      })
       if (this.bend !== null) {
         void this.#passBent(path, answer, to)
         return
@@ -54,6 +60,8 @@ export class Relay implements AsyncDisposable {
       answer.pipe(to)
     })
     passed.on('error', () => to.destroy())
+    // Whoever waits for news and leaves is gone for the server too.
+    to.on('close', () => passed.destroy())
     from.pipe(passed)
   }
 

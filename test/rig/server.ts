@@ -18,6 +18,8 @@ export class TestServer implements AsyncDisposable {
   log = ''
   /** All that it wrote to stdout. */
   out = ''
+  /** Further variables of its environment, from the next start on. */
+  environment: NodeJS.ProcessEnv = {}
 
   private constructor(folder: string) {
     this.folder = folder
@@ -80,16 +82,17 @@ export class TestServer implements AsyncDisposable {
     await this.stop()
     const child = spawn(process.execPath, [main, 'serve', '--config', this.configPath, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: environment,
+      env: { ...environment, ...this.environment },
     })
     this.#child = child
     child.stdout.on('data', (chunk: Buffer) => {
       this.out += chunk
     })
+    const before = this.log.length
     this.#port = await new Promise<number>((resolve, reject) => {
       child.stderr.on('data', (chunk: Buffer) => {
         this.log += chunk
-        const port = /Serving on \S+:(\d+)/.exec(this.log.slice(this.log.lastIndexOf('Serving on')))?.[1]
+        const port = /Serving on \S+:(\d+)/.exec(this.log.slice(before))?.[1]
         if (port !== undefined) resolve(Number(port))
       })
       child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${this.log}`)))

@@ -5,8 +5,13 @@ import type { TestServer } from './server.ts'
 import { TestServer as Server } from './server.ts'
 
 /** The command that makes a slave of `of`, through a relay if there is one. */
-export async function invite(of: TestServer, name: string, relay: Relay | null = null): Promise<string> {
-  const { command } = await of.call<SlaveAddResult>('slave add', { name })
+export async function invite(
+  of: TestServer,
+  name: string,
+  relay: Relay | null = null,
+  channels?: readonly string[],
+): Promise<string> {
+  const { command } = await of.call<SlaveAddResult>('slave add', { name, ...(channels && { channels }) })
   return relay === null ? command : command.replace(/--slave-of \S+/, `--slave-of ${relay.url}`)
 }
 
@@ -16,11 +21,12 @@ export async function slaveBehindRelay(
   name: string,
   more: readonly string[] = [],
   isStarted = true,
+  channels?: readonly string[],
 ): Promise<{ relay: Relay; slave: TestServer } & AsyncDisposable> {
   const relay = await Relay.start()
   relay.target = of.url
   try {
-    const slave = await Server.enrol(await invite(of, name, relay), more, isStarted)
+    const slave = await Server.enrol(await invite(of, name, relay, channels), more, isStarted)
     return {
       relay,
       slave,

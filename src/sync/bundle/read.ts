@@ -80,10 +80,9 @@ export class Bundle implements SyncOrigin, AsyncDisposable {
     return Buffer.concat(pieces)
   }
 
-  async *whole(path: string, sizeBytes: number): AsyncGenerator<Buffer> {
-    const file = path.slice(path.lastIndexOf('/') + 1)
-    for (let at = 0; at < sizeBytes; at += chunkBytes)
-      yield await this.#range(file, at, Math.min(sizeBytes, at + chunkBytes))
+  async *whole({ file, fileBytes }: WantedPart): AsyncGenerator<Buffer> {
+    for (let at = 0; at < fileBytes; at += chunkBytes)
+      yield await this.#range(file, at, Math.min(fileBytes, at + chunkBytes))
   }
 
   async *read({ start, sizeBytes }: TarPlace): AsyncGenerator<Buffer> {

@@ -25,6 +25,7 @@ import { type Recipe, renderFileList, renderRecipe } from '../protocol/recipe.ts
 export interface ChannelTerms {
   readonly keepSeconds: number
   readonly validForSeconds: number | null
+  /** All that are known. */
   readonly archives: readonly ManifestArchive[]
 }
 
@@ -131,14 +132,7 @@ function describeChannel(
       .flatMap(({ fingerprint, role, algorithm, publicKey }): ManifestKey[] =>
         role === 'retired' ? [] : [{ fingerprint, role, algorithm, publicKey }],
       ),
-    archives: store.archives
-      .list()
-      .filter(({ name }) => names.has(name))
-      .map(({ name, isLocal }) => ({
-        name,
-        isLocal,
-        uris: terms.archives.find((one) => one.name === name)?.uris ?? [],
-      })),
+    archives: terms.archives.filter(({ name }) => names.has(name)),
     suites,
     blocked: store.poolFiles.blocked(),
   }

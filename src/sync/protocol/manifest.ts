@@ -2,8 +2,9 @@
 // to judge everything below it: signed files and lists are named by hash, and those name the rest.
 import { isSuiteName } from '../../debian/names.ts'
 import { canonicalJson, type Json } from '../../lib/canonical-json.ts'
-import type { Sha256 } from '../../lib/digest.ts'
+import { asSha256, type Sha256 } from '../../lib/digest.ts'
 import { UusError } from '../../lib/errors.ts'
+import { parseNetwork } from '../../lib/networks.ts'
 import { formatIso, parseSnapshotId } from '../../lib/units.ts'
 import { Decoder } from './decode.ts'
 
@@ -51,9 +52,16 @@ export interface ManifestKey {
 export interface ManifestArchive {
   readonly name: string
   readonly isLocal: boolean
+  /** Who may have its files; null: everybody. */
+  readonly access: ManifestAccess | null
   /** Where its package files can be had if the master is away: without those that want credentials. */
   readonly uris: readonly { readonly uri: string; readonly architectures: readonly string[] | null }[]
 }
+
+/** Clients of these networks, and those who show one of these tokens. `closed`: a rule that this version does not know. */
+export type ManifestAccess =
+  | { readonly networks: readonly string[]; readonly tokens: readonly Sha256[] }
+  | 'closed'
 
 export interface ManifestSuite {
   readonly archive: string
@@ -79,9 +87,10 @@ export function renderManifest(manifest: Manifest): string {
     validForSeconds: manifest.validForSeconds,
     keys: keys.map((key): Json => ({ ...key })),
     archives: archives.map(
-      ({ name, isLocal, uris }): Json => ({
+      ({ name, isLocal, access, uris }): Json => ({
         name,
         isLocal,
+        access: access === null || access === 'closed' ? access : { ...access },
         uris: uris.map((one): Json => ({ ...one })),
       }),
     ),
@@ -161,6 +170,7 @@ function readArchive(decoder: Decoder, value: unknown, where: string): ManifestA
   return {
     name: readName(decoder, raw.name, `${where}.name`),
     isLocal: decoder.flag(raw.isLocal, `${where}.isLocal`),
+    access: readAccess(raw.access),
     uris: decoder.list(raw.uris, `${where}.uris`, (item, at) => {
       const one = decoder.object(item, at)
       const uri = decoder.text(one.uri, at)
@@ -171,6 +181,19 @@ function readArchive(decoder: Decoder, value: unknown, where: string): ManifestA
       return { uri, architectures }
     }),
   }
+}
+
+/** Whatever is not understood, in whole or in part, could forbid something. */
+function readAccess(value: unknown): ManifestAccess | null {
+  // Masters of before know no rules.
+  if (value === undefined || value === null) return null
+  if (typeof value !== 'object') return 'closed'
+  const { networks, tokens, ...more } = value as Record<string, unknown>
+  if (!Array.isArray(networks) || !Array.isArray(tokens) || Object.keys(more).length > 0) return 'closed'
+  const digests = tokens.map((one) => (typeof one === 'string' ? asSha256(one) : null))
+  const areNetworks = networks.every((one) => typeof one === 'string' && parseNetwork(one) !== null)
+  if (!areNetworks || digests.includes(null)) return 'closed'
+  return { networks: networks as string[], tokens: digests.map((digest) => digest!) }
 }
 
 function readSuite(decoder: Decoder, value: unknown, where: string): ManifestSuite {

@@ -13,7 +13,7 @@ const passing: ReadonlySet<string> = new Set([
 ])
 
 export function syncFindings(store: Store, now: number, url: string): Finding[] {
-  return [...failureFindings(store, now, url), ...frozenFindings(store, now, url)]
+  return [...failureFindings(store, now, url), ...frozenFindings(store, now, url), ...closedFindings(store)]
 }
 
 function failureFindings(store: Store, now: number, url: string): Finding[] {
@@ -41,4 +41,17 @@ function frozenFindings(store: Store, now: number, url: string): Finding[] {
       hint: `See whether ${url} is up and is the master ("uus status" there), and what lies between`,
     }
   })
+}
+
+/** Who understands only half of a rule lets nobody in. */
+function closedFindings(store: Store): Finding[] {
+  return store.channels.list().flatMap(({ id, name }) =>
+    (store.followed.find(id)?.archives ?? [])
+      .filter(({ access }) => access === 'closed')
+      .map((archive) => ({
+        key: `closed:${name}/${archive.name}`,
+        message: `${name}: nobody gets archive ${archive.name} from here, because the master's rule of who may is not understood`,
+        hint: 'Bring this slave to the version of its master',
+      })),
+  )
 }

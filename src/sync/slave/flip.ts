@@ -11,7 +11,7 @@ import type { Tx } from '../../store/database.ts'
 import type { Envelope } from '../../store/publications.ts'
 import type { Store } from '../../store/store.ts'
 import { presentDocuments } from '../protocol/documents.ts'
-import type { ManifestArchive } from '../protocol/manifest.ts'
+import type { Manifest, ManifestArchive } from '../protocol/manifest.ts'
 import { checkAssembled } from './assembled.ts'
 import type { SuiteContent, VerifiedContent } from './content.ts'
 import { servedForms } from './lacking.ts'
@@ -220,11 +220,23 @@ function recordTexts(tx: Tx, content: SuiteContent, store: Store): void {
 
 function recordTerms(tx: Tx, content: VerifiedContent, store: Store, channelId: number, at: number): void {
   const { manifest } = content.verified
-  const { keepSeconds, validForSeconds, archives } = manifest
   const keys = manifest.keys.map((key) => ({ ...key, channelId, madeAt: at, changedAt: at }))
   store.keys.replace(tx, channelId, keys, at)
-  store.followed.put(tx, { channelId, keepSeconds, validForSeconds, archives })
+  recordFollowed(tx, manifest, store, channelId)
   for (const digest of manifest.blocked) store.poolFiles.block(tx, digest, at, 'recalled on the master')
+}
+
+/** How a channel is served, as its manifest says. */
+export function recordFollowed(
+  tx: Tx,
+  { keepSeconds, validForSeconds, archives }: Manifest,
+  store: Store,
+  channelId: number,
+): void {
+  const names = new Set(archives.map(({ name }) => name))
+  // Snapshots by URL still have what the channel has not: the rule that it had goes on.
+  const left = (store.followed.find(channelId)?.archives ?? []).filter(({ name }) => !names.has(name))
+  store.followed.put(tx, { channelId, keepSeconds, validForSeconds, archives: [...archives, ...left] })
 }
 
 function appendAudit(tx: Tx, { verified }: VerifiedContent, { store, actor }: FlipContext, at: number): void {

@@ -11,6 +11,8 @@ export interface WantedPart {
   readonly fileBytes: number
   /** The file's URL on the master, from the first slash on. */
   readonly path: string
+  /** The master asks who wants it. */
+  readonly isRestricted: boolean
   readonly encoder: string
   /** What kind of entries the text has that name package files; null if it has none. */
   readonly naming: 'packages' | 'sources' | null
@@ -40,13 +42,16 @@ function lackingOf(
   seen: Set<string>,
 ): WantedPart[] {
   const parts: WantedPart[] = []
+  const { archives, channel } = verified.manifest
+  const isRestricted = archives.some(({ name, access }) => name === content.suite.archive && access !== null)
   for (const [path, { file, recipe, form }] of servedForms(content)) {
     const blocks = lackingBlocks(recipe, form, store, seen)
     if (blocks.length === 0) continue
     parts.push({
       file,
       fileBytes: form.sizeBytes,
-      path: byHashUrl(verified.manifest.channel, content.suite, path, file),
+      path: byHashUrl(channel, content.suite, path, file),
+      isRestricted,
       encoder: form.encoder,
       naming: content.naming.get(recipe.text.sha256) ?? null,
       blocks,

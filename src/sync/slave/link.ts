@@ -41,8 +41,10 @@ export class MasterLink {
     return this.#options.url
   }
 
-  get transport(): Transport {
-    return this.#options.transport
+  /** For files that clients may have too. The master has to know who asks where those are not for everybody. */
+  transportFor(isRestricted: boolean): Transport {
+    const { transport, tokenFile } = this.#options
+    return isRestricted ? { ...transport, auth: { type: 'bearer', user: '', tokenFile } } : transport
   }
 
   /** The ids of all that this server follows, the nearest first; as known. */
@@ -92,18 +94,21 @@ export class MasterLink {
   /** The wanted blocks of a part, one after the other. */
   part(part: WantedPart, signal?: AbortSignal): Promise<Buffer> {
     const file = { sizeBytes: part.fileBytes, ranges: rangesOf(part.blocks) }
-    return this.#options.fetcher.fetchRanges(`${this.url}${part.path}`, file, this.#fetchOptions(signal))
+    const options = this.#fetchOptions(signal, part.isRestricted)
+    return this.#options.fetcher.fetchRanges(`${this.url}${part.path}`, file, options)
   }
 
   /** A file as a whole, however large. */
-  whole(path: string, sizeBytes: number, signal?: AbortSignal): AsyncGenerator<Buffer> {
-    return this.#options.fetcher.fetchStream(`${this.url}${path}`, sizeBytes, this.#fetchOptions(signal))
+  whole({ path, fileBytes, isRestricted }: WantedPart, signal?: AbortSignal): AsyncGenerator<Buffer> {
+    const options = this.#fetchOptions(signal, isRestricted)
+    return this.#options.fetcher.fetchStream(`${this.url}${path}`, fileBytes, options)
   }
 
-  /** A small file that anybody may have; null if the master has none. */
-  async publicFile(path: string, limitBytes: number, signal?: AbortSignal): Promise<Buffer | null> {
+  /** A small file that clients may have too; null if the master has none. */
+  async smallFile(path: string, limitBytes: number, isRestricted: boolean): Promise<Buffer | null> {
     const url = `${this.url}${path}`
-    const answer = await this.#options.fetcher.fetchSmall(url, limitBytes, this.#fetchOptions(signal))
+    const options = this.#fetchOptions(undefined, isRestricted)
+    const answer = await this.#options.fetcher.fetchSmall(url, limitBytes, options)
     return answer.outcome === 'ok' ? answer.bytes : null
   }
 
@@ -115,8 +120,8 @@ export class MasterLink {
     await this.#ask('/sync/v1/events', { signal, body: JSON.stringify(batch) })
   }
 
-  #fetchOptions(signal: AbortSignal | undefined) {
-    return { transport: this.#options.transport, ...(signal === undefined ? {} : { signal }) }
+  #fetchOptions(signal: AbortSignal | undefined, isRestricted = false) {
+    return { transport: this.transportFor(isRestricted), ...(signal === undefined ? {} : { signal }) }
   }
 
   async #ask(

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { UusError } from '../../lib/errors.ts'
 import type { Repo } from '../../repo/repo.ts'
 import type { Store } from '../../store/store.ts'
+import { readOwnManifest } from '../protocol/documents.ts'
+import { recordFollowed } from './flip.ts'
 
 /** By it servers know one another, and notice if they follow each other in a circle. */
 export function ensureServerId(store: Store): void {
@@ -20,7 +22,17 @@ export async function prepareSlave({ store, generated }: Pick<Repo, 'store' | 'g
       hint: 'Give the slave a directory of its own with "data", or set "role: master"',
     })
   }
+  readManifestsAgain(store)
   await forgetLostPacks(store, generated)
+}
+
+/** A version before may have passed over what this one understands. */
+function readManifestsAgain(store: Store): void {
+  for (const { id } of store.channels.list()) {
+    const held = store.manifests.find(id)
+    if (held === null) continue
+    store.db.write((tx) => recordFollowed(tx, readOwnManifest(held.bytes), store, id))
+  }
 }
 
 /** DATA_UNUSABLE if the data is a slave's, which has no keys to sign with. */

@@ -178,9 +178,7 @@ export class Synchronizer {
 
   async #fetchPart(part: WantedPart, { signal, origin = this.#link }: SyncOrder): Promise<Sha256> {
     const isLarge = part.encoder === 'plain' && part.fileBytes > partBytes
-    const bytes = isLarge
-      ? origin.whole(part.path, part.fileBytes, signal)
-      : [await origin.part(part, signal)]
+    const bytes = isLarge ? origin.whole(part, signal) : [await origin.part(part, signal)]
     return this.#keep(bytes)
   }
 
