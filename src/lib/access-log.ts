@@ -28,18 +28,12 @@ type Destination = ReturnType<typeof pino.destination>
 export class AccessLog implements Disposable {
   readonly #path: string | null
   readonly #destination: Destination
-  readonly #logger: pino.Logger
+  #time = { at: 0, iso: '' }
   readonly #timer: NodeJS.Timeout
 
   private constructor(path: string | null, destination: Destination) {
     this.#path = path
     this.#destination = destination
-    const options = {
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: () => ({ type: 'access' }) },
-    }
-    this.#logger = pino(options, destination)
     this.#timer = setInterval(() => destination.flush(), flushMs).unref()
   }
 
@@ -60,7 +54,17 @@ export class AccessLog implements Disposable {
   }
 
   write(line: AccessLine): void {
-    this.#logger.info({ ...line, path: withoutCredentials(line.path) })
+    const { path } = line
+    const known = path.startsWith('/') ? line : { ...line, path: withoutCredentials(path) }
+    // As the other log's lines begin; a quarter of what a small file takes to send is too much for a logger's ways.
+    this.#destination.write(`{"type":"access","time":"${this.#now()}",${JSON.stringify(known).slice(1)}\n`)
+  }
+
+  /** Thousands of lines have the same millisecond. */
+  #now(): string {
+    const at = Date.now()
+    if (at !== this.#time.at) this.#time = { at, iso: new Date(at).toISOString() }
+    return this.#time.iso
   }
 
   /** The file was moved away: goes on in a new one of the same name. */

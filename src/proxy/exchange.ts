@@ -2,7 +2,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccessLog } from '../lib/access-log.ts'
 import type { Outcome } from '../pool/pool.ts'
-import { withoutCredentials } from './forward-target.ts'
 
 export interface Exchange {
   readonly request: IncomingMessage
@@ -23,7 +22,7 @@ export function record(exchange: Exchange, log: Pick<AccessLog, 'write'>): void 
     log.write({
       client,
       method: request.method ?? '',
-      path: withoutCredentials(request.url ?? ''),
+      path: request.url ?? '',
       status: response.statusCode,
       bytes: exchange.sentBytes || otherBytes(exchange),
       ...(exchange.cache === null ? {} : { cache: exchange.cache }),

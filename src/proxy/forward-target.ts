@@ -49,8 +49,3 @@ function hostOf(authority: string): string | null {
   const port = match[2]
   return port === undefined || port === '80' || port === '443' ? name : `${name}:${port}`
 }
-
-/** Without credentials, for logs. */
-export function withoutCredentials(target: string): string {
-  return target.replace(/^(https?:\/\/)[^/?#]*@/i, '$1')
-}
