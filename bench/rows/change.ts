@@ -209,7 +209,7 @@ async function openOurs(
     channels: `{testing: {from: upstream}, approved: {from: testing, compression: [${forms.join(', ')}]}}`,
   })
   for (const place of upstream.keys())
-    if (place % 10 === 5) upstream[place] = writeDeb(join(folder, 'news'), place, '1.0.5').stanza
+    if (place % 10 === 5) upstream[place] = writeDeb(join(web.root, 'change'), place, '1.0.5').stanza
   return {
     note: 'promote: judge, publish, sign',
     noteOnNothing: 'update: nothing new, nothing published',
