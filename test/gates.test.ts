@@ -51,7 +51,13 @@ test('a set of selectors is judged as one', async () => {
     async ({ rig, offer }) => {
       await offer({ stable: suite([version('app', '2', 'lib (= 2)'), version('lib', '2')]) })
       assert.equal((await rig.promote('lib')).status, 'refused', 'app 1 needs lib 1')
-      assert.equal((await rig.promote('app', 'lib')).status, 'done')
+      const result = await rig.promote('app', 'lib', 'app')
+      assert.equal(result.status, 'done')
+      assert.deepEqual(
+        result.items.map((item) => item.source),
+        ['app', 'lib'],
+        'each once, however often it is named',
+      )
     },
   )
 })

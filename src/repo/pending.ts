@@ -172,8 +172,9 @@ class PendingReader {
   }
 
   /** To be called before `pendingOf`. */
-  load(sources: readonly string[]): void {
+  load(wanted: readonly string[]): void {
     const { store, target, feeding } = this.#scope
+    const sources = [...new Set(wanted)].filter((source) => !this.#stanzas.has(source))
     const isLive = (stanza: Placed) => this.#tables.liveIndexes.has(stanza.indexId)
     for (const source of sources) this.#stanzas.set(source, { fed: [], shown: [], offered: [] })
     const { views, channels } = store
