@@ -48,9 +48,7 @@ async function tierRow(
     offer(before.map((deb) => byName.get(deb.name) ?? deb))
   }
   offer(before)
-  // Peers copy tens of thousands of files for nothing but this: of the smaller suites only.
-  const peers =
-    size <= 10_000 ? await Promise.all([rsync, debmirror, aptMirror].map((one) => one(web, folder))) : []
+  const peers = await Promise.all([rsync, debmirror, aptMirror].map((one) => one(web, folder)))
   const rows = await ours(web, key, folder, change, news, simulated)
   for (const peer of peers) rows.push(...(await peer()))
   return {
@@ -100,17 +98,16 @@ async function ours(
   const old = await textOf(master.port, inRelease)
   for (const { meter } of slaves) meter.reset()
   const cpu = slaves.map(({ pid }) => processFacts(pid).cpuSeconds)
-  const beforeMs = performance.now()
+  const beganMs = performance.now()
+  const seen = slaves.map(async ({ port }) => {
+    while ((await textOf(port, inRelease)) === old) await new Promise((resolve) => setTimeout(resolve, 10))
+    return performance.now()
+  })
   const measured = await master.measure(() =>
     master.call('promote', { selectors: news.map(({ name }) => name) }),
   )
-  const committedMs = performance.now()
-  const times = await Promise.all(
-    slaves.map(async ({ port }) => {
-      while ((await textOf(port, inRelease)) === old) await new Promise((resolve) => setTimeout(resolve, 5))
-      return (performance.now() - committedMs) / 1000
-    }),
-  )
+  const committedMs = beganMs + measured.wallSeconds * 1000
+  const times = (await Promise.all(seen)).map((atMs) => (atMs - committedMs) / 1000)
   for (const { port } of slaves) await same(port, master.port, inRelease)
   const rows = slaves.map(({ name, meter, pid }, index) => [
     `uus, ${name}`,
@@ -118,9 +115,7 @@ async function ours(
     (meter.bytes / 1000).toFixed(0),
     String(meter.requests),
     (processFacts(pid).cpuSeconds - cpu[index]!).toFixed(2),
-    index === 0
-      ? `since the commit, which took ${((committedMs - beforeMs) / 1000).toFixed(2)} s`
-      : 'server process only',
+    index === 0 ? `since the commit, which took ${measured.wallSeconds.toFixed(2)} s` : 'server process only',
   ])
   rows.push([
     'uus, master',
