@@ -52,7 +52,8 @@ export class Unoffered {
   #followed(view: View, index: SuiteIndex, { revision, files }: Found): SourceFile[] {
     const changed = this.#store.views.recordsChangedSince(view.id, revision)
     const isChanged = new Set(changed)
-    const present = changed.filter((id) => this.#store.views.holds(view.id, id))
+    const gone = new Set(this.#store.supplies.notShownIn(view.id, changed))
+    const present = changed.filter((id) => !gone.has(id))
     return [...files.filter((one) => !isChanged.has(one.recordId)), ...this.#unnamed(present, index)]
   }
 
