@@ -148,8 +148,8 @@ export async function startAptCacherNg(folder: string, upstream: Upstream): Prom
   if (!hasProgram('apt-cacher-ng')) return null
   const own = fresh(folder, 'apt-cacher-ng')
   const port = await freePort()
-  mkdirSync(join(own, 'cache'))
-  mkdirSync(join(own, 'log'))
+  mkdirSync(join(own, 'cache'), { recursive: true })
+  mkdirSync(join(own, 'log'), { recursive: true })
   writeFileSync(
     join(own, 'acng.conf'),
     `CacheDir: ${own}/cache
