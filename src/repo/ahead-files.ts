@@ -3,9 +3,11 @@
 import type { Sha256 } from '../lib/digest.ts'
 import type { SuiteIndex } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
+import type { NamedRecordFile } from '../store/supplies.ts'
 import type { View } from '../store/views.ts'
 import { retainedHere } from './published.ts'
 import type { Repo } from './repo.ts'
+import { recordsOf } from './unoffered.ts'
 
 /** Of files that clients have not asked for yet. */
 export type Prefetch = 'none' | 'used' | 'all'
@@ -114,7 +116,8 @@ class Entered {
     const indexes = new Map(store.archives.indexes().map((index) => [index.id, index]))
     return store.views.list(this.#channel.id).flatMap((view) => {
       const index = indexes.get(view.indexId)!
-      return filesOf(this.#repo, this.#channel, index, this.#wanted(view, index, since))
+      const files = store.supplies.filesOf(this.#wanted(view, index, since))
+      return toAhead(files, this.#channel, index)
     })
   }
 
@@ -146,21 +149,24 @@ export function retainedFiles(repo: Repo): AheadFile[] {
     return store.views.list(channel.id).flatMap((view) => {
       const index = indexes.get(view.indexId)!
       if (index.frozenAt !== null || store.views.find(upstream, view.indexId) === null) return []
-      const held = repo.unoffered.held(view, index, since).map(({ recordId }) => recordId)
-      const gone = store.supplies.notShownIn(view.id, held)
-      return filesOf(repo, channel, index, store.supplies.usedAmong(channel.id, gone))
+      const held = repo.unoffered.held(view, index, since)
+      const gone = store.supplies.notShownIn(view.id, recordsOf(held))
+      const used = new Set(store.supplies.usedAmong(channel.id, gone))
+      return toAhead(
+        held.filter(({ recordId }) => used.has(recordId)),
+        channel,
+        index,
+      )
     })
   })
 }
 
-function filesOf(
-  { store }: Repo,
-  channel: Channel,
-  { archive }: SuiteIndex,
-  recordIds: readonly number[],
-): AheadFile[] {
-  if (recordIds.length === 0) return []
-  return store.supplies
-    .filesOf(recordIds)
-    .map(({ sha256, sizeBytes, path }) => ({ sha256, sizeBytes, path, archive, channel: channel.name }))
+function toAhead(files: readonly NamedRecordFile[], channel: Channel, { archive }: SuiteIndex): AheadFile[] {
+  return files.map(({ sha256, sizeBytes, path }) => ({
+    sha256,
+    sizeBytes,
+    path,
+    archive,
+    channel: channel.name,
+  }))
 }

@@ -9,6 +9,7 @@ import type { Placed, View } from '../store/views.ts'
 import { isWithdrawn, suiteClassOf } from './pending-item.ts'
 import { retainedHere } from './published.ts'
 import type { Repo } from './repo.ts'
+import { recordsOf } from './unoffered.ts'
 
 export interface NeededFile {
   readonly sha256: Sha256
@@ -86,12 +87,7 @@ class Needs {
     const feeding = store.views.find(this.#channel.parentId!, view.indexId)
     if (feeding === null || store.views.find(this.#upstream, view.indexId) === null) return []
     const held = unoffered.held(feeding, index, this.#retainedSince)
-    const waiting = new Set(
-      store.supplies.notShownIn(
-        view.id,
-        held.map(({ recordId }) => recordId),
-      ),
-    )
+    const waiting = new Set(store.supplies.notShownIn(view.id, recordsOf(held)))
     return held.filter((file) => waiting.has(file.recordId) && this.#isCandidate(file, index))
   }
 

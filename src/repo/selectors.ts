@@ -279,7 +279,9 @@ export function findSources(
     ])
   }
   const isSource = channels.some(
-    ({ id }) => store.views.showsSource(id, pattern) || store.views.showsSource(id, pattern, revision),
+    ({ id }) =>
+      store.views.bySource(id, pattern).length > 0 ||
+      (revision !== now && store.views.bySource(id, pattern, revision).length > 0),
   )
   if (isSource) return [pattern]
   return find((id) => store.views.byName(id, pattern, revision).map((stanza) => stanza.source))

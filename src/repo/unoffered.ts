@@ -17,6 +17,7 @@ export class Unoffered {
   /** By view. */
   readonly #shown = new Map<number, Found>()
   readonly #held = new Map<number, Found>()
+  #upstream = { changeCount: -1, state: '' }
 
   constructor(store: Store) {
     this.#store = store
@@ -25,23 +26,30 @@ export class Unoffered {
   /** Of what a view shows now. */
   shown(view: View, index: SuiteIndex): readonly SourceFile[] {
     const state = this.#upstreamState()
-    const revision = this.#revisionOf(view)
-    const known = this.#shown.get(view.id)
-    if (known?.state === state && known.revision === revision) return known.files
-    const files = known?.state === state ? this.#followed(view, index, known) : this.#allShown(view, index)
-    this.#shown.set(view.id, { state, revision, files })
-    return files
+    return this.#remembered(this.#shown, view, state, (known) =>
+      known?.state === state ? this.#followed(view, index, known) : this.#allShown(view, index),
+    )
   }
 
   /** Of what a view showed at some time since a revision. */
   held(view: View, index: SuiteIndex, since: number): readonly SourceFile[] {
-    const state = `${this.#upstreamState()} ${since}`
-    const revision = this.#revisionOf(view)
-    const known = this.#held.get(view.id)
+    return this.#remembered(this.#held, view, `${this.#upstreamState()} ${since}`, () =>
+      this.#unnamed(this.#store.supplies.shownSinceButNow(view.id, since, this.#offering(index)), index),
+    )
+  }
+
+  /** A view changes only with a revision of its channel. */
+  #remembered(
+    all: Map<number, Found>,
+    view: View,
+    state: string,
+    find: (known: Found | undefined) => readonly SourceFile[],
+  ): readonly SourceFile[] {
+    const revision = this.#store.channels.head(view.channelId)?.revision ?? 0
+    const known = all.get(view.id)
     if (known?.state === state && known.revision === revision) return known.files
-    const offering = this.#offering(index)
-    const files = this.#unnamed(this.#store.supplies.shownSinceButNow(view.id, since, offering), index)
-    this.#held.set(view.id, { state, revision, files })
+    const files = find(known)
+    all.set(view.id, { state, revision, files })
     return files
   }
 
@@ -50,11 +58,11 @@ export class Unoffered {
   }
 
   #followed(view: View, index: SuiteIndex, { revision, files }: Found): SourceFile[] {
-    const changed = this.#store.views.recordsChangedSince(view.id, revision)
-    const isChanged = new Set(changed)
-    const gone = new Set(this.#store.supplies.notShownIn(view.id, changed))
-    const present = changed.filter((id) => !gone.has(id))
-    return [...files.filter((one) => !isChanged.has(one.recordId)), ...this.#unnamed(present, index)]
+    const { supplies } = this.#store
+    const entered = supplies.enteredSince(view.id, revision).map(({ id }) => id)
+    const gone = supplies.notShownIn(view.id, recordsOf(files))
+    const changed = new Set([...gone, ...entered])
+    return [...files.filter((one) => !changed.has(one.recordId)), ...this.#unnamed(entered, index)]
   }
 
   /** Another stanza upstream may name the very file. */
@@ -68,14 +76,20 @@ export class Unoffered {
     return this.#store.views.find(this.#store.channels.upstream().id, id)?.id ?? -1
   }
 
+  /** Asked for with every view, and the same for all of them. */
   #upstreamState(): string {
-    const { channels, archives } = this.#store
-    const indexes = archives.allIndexes().map((index) => index.id)
-    return `${channels.head(channels.upstream().id)?.revision ?? 0} ${indexes.join()}`
+    const { db, channels, archives } = this.#store
+    const changeCount = db.changeCount()
+    if (this.#upstream.changeCount !== changeCount) {
+      const indexes = archives.allIndexes().map((index) => index.id)
+      const revision = channels.head(channels.upstream().id)?.revision ?? 0
+      this.#upstream = { changeCount, state: `${revision} ${indexes.join()}` }
+    }
+    return this.#upstream.state
   }
+}
 
-  /** A view changes only with a revision of its channel. */
-  #revisionOf({ channelId }: View): number {
-    return this.#store.channels.head(channelId)?.revision ?? 0
-  }
+/** Each once, though a source has several files. */
+export function recordsOf(files: readonly SourceFile[]): number[] {
+  return [...new Set(files.map(({ recordId }) => recordId))]
 }
