@@ -40,7 +40,7 @@ import type { Log } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
 import { type NetworkSide, openNetworkSide } from './network.ts'
 import { openNotifier } from './notify/notifier.ts'
-import { createHandler } from './proxy/handler.ts'
+import { type ClientHandler, createHandler } from './proxy/handler.ts'
 import { restore } from './restore.ts'
 import type { Actor } from './store/audit.ts'
 import { takeLock } from './store/lock.ts'
@@ -189,15 +189,21 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const stack = new AsyncDisposableStack()
   try {
     stack.use(takeLock(paths.lock, 'uus serve', lockWaitMs))
-    let handle: ReturnType<typeof createHandler> | null = null
+    let clients: ClientHandler | null = null
     const doors = await openDoors(
       config,
       (request, response) => {
-        if (handle !== null) handle(request, response)
+        if (clients !== null) clients.handle(request, response)
         else
           response
             .writeHead(503, { 'Retry-After': '2', 'Content-Type': 'text/plain' })
             .end('UUS is starting\n')
+      },
+      {
+        ready: (request) => clients?.ready(request) ?? null,
+        get accessLog() {
+          return clients?.accessLog ?? null
+        },
       },
       (error) => log('error', `${error.message}; the one before stays in use`),
     )
@@ -252,7 +258,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
       onError: (error, path) => logFailure(log, error, path),
     })
     const clientApp = createApp(context, health, slaves, null)
-    handle = createHandler(
+    clients = createHandler(
       {
         published: () => context.published(),
         files: network.generated,

@@ -1,10 +1,10 @@
 // Which addresses the server listens on, and whom each lets in: clients, administrators, or both.
-import type { IncomingMessage, RequestListener, Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Config } from './config/config.ts'
 import { Certificate } from './lib/certificate.ts'
 import type { UusError } from './lib/errors.ts'
-import { closeHttp, type Door, listenHttp } from './listen.ts'
+import { type Door, listenHttp } from './listen.ts'
+import type { Front } from './proxy/front.ts'
 
 export interface Doors extends AsyncDisposable {
   /** Of `listen`. */
@@ -20,11 +20,11 @@ export interface Doors extends AsyncDisposable {
 export async function openDoors(
   config: Config,
   handle: RequestListener,
+  front: Front,
   onError: (error: UusError) => void,
 ): Promise<Doors> {
   const { tls, adminListen } = config
   const stack = new AsyncDisposableStack()
-  const servers: Server[] = []
   const ofAdmins = new WeakSet<IncomingMessage>()
   const open = async (
     at: Pick<Door, 'host' | 'port'>,
@@ -32,10 +32,7 @@ export async function openDoors(
     listener = handle,
   ) => {
     const door = { ...at, certificate, connectionsPerClient: config.clients.connections }
-    const server = await listenHttp(door, listener)
-    stack.defer(() => closeHttp(server))
-    servers.push(server)
-    return (server.address() as AddressInfo).port
+    return stack.use(await listenHttp(door, listener, listener === handle ? front : null)).port
   }
   try {
     const certificate = tls === null ? null : stack.use(new Certificate(tls, onError))

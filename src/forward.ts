@@ -1,5 +1,4 @@
 // The composition of the forward proxy: upstream's own archives through the same package cache, on a port of its own.
-import type { AddressInfo } from 'node:net'
 import type { Call, JobsPort } from './actions/action.ts'
 import { readForwardedStep, verifyForwardedStep } from './actions/forward.ts'
 import { upstreamArchives } from './actions/upstream-archive.ts'
@@ -15,7 +14,7 @@ import { UpstreamError, UusError } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
 import { Slots } from './lib/slots.ts'
 import { encodePath } from './lib/url-path.ts'
-import { closeHttp, listenHttp } from './listen.ts'
+import { listenHttp } from './listen.ts'
 import type { NetworkSide } from './network.ts'
 import type { Access } from './proxy/access.ts'
 import { createConnectHandler } from './proxy/connect.ts'
@@ -57,11 +56,11 @@ export async function openForwardProxy(
     onError: (error, path) =>
       log('warn', UusError.from(error).message, { path: path.replace(/\/\/[^/]*@/, '//') }),
   })
-  const http = await listenHttp(
+  const listener = await listenHttp(
     { ...proxy.listen, certificate: null, connectionsPerClient: config.clients.connections },
     handle,
   )
-  http.on(
+  listener.server.on(
     'connect',
     createConnectHandler({
       allowed: proxy.connect,
@@ -71,8 +70,7 @@ export async function openForwardProxy(
       },
     }),
   )
-  const { port } = http.address() as AddressInfo
-  return { port, [Symbol.asyncDispose]: () => closeHttp(http) }
+  return listener
 }
 
 /** Files that nothing names are held in memory as a whole. */

@@ -2,9 +2,10 @@
 // closing them in good order.
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
-import type { Socket } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Certificate } from './lib/certificate.ts'
 import { systemCode, UusError } from './lib/errors.ts'
+import { type Front, FrontConnections } from './proxy/front.ts'
 
 // Longer than the pauses of apt between files, shorter than what its users notice.
 const keepAliveMs = 65_000
@@ -36,11 +37,39 @@ export interface Door {
   readonly connectionsPerClient: number
 }
 
-export async function listenHttp(door: Door, handle: RequestListener): Promise<Server> {
+/** A server that listens. Disposing it stops it; answers that are under way may finish, for a while. */
+export class Listener implements AsyncDisposable {
+  readonly server: Server
+  readonly #front: FrontConnections | null
+
+  constructor(server: Server, front: FrontConnections | null) {
+    this.server = server
+    this.#front = front
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return closeHttp(this.server, this.#front)
+  }
+}
+
+/** With a `front`, what can be is answered before `handle` comes to it; not through TLS. */
+export async function listenHttp(
+  door: Door,
+  handle: RequestListener,
+  front: Front | null = null,
+): Promise<Listener> {
   const { host, port, certificate } = door
   const server = certificate === null ? createServer(limits, handle) : secureServer(certificate, handle)
   server.setTimeout(silenceMs)
+  const frontLimits = { headMs, keepAliveMs, silenceMs }
+  const connections =
+    front === null || certificate !== null ? null : new FrontConnections(server, front, frontLimits)
   limitClients(server, door.connectionsPerClient)
+  if (connections !== null) server.on('connection', connections.take)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const why = systemCode(error) === 'EADDRINUSE' ? 'the port is in use' : error.message
@@ -53,7 +82,7 @@ export async function listenHttp(door: Door, handle: RequestListener): Promise<S
     })
     server.listen(port, host, () => resolve())
   })
-  return server
+  return new Listener(server, connections)
 }
 
 function secureServer(certificate: Certificate, handle: RequestListener): TlsServer {
@@ -86,12 +115,16 @@ const graceMs = 5000
 const idleCheckMs = 100
 
 /** Stops listening; answers that are under way may finish, for a while, and those that are queued behind them. */
-export async function closeHttp(server: Server): Promise<void> {
+export async function closeHttp(server: Server, front: FrontConnections | null = null): Promise<void> {
   if (!server.listening) return
   const closed = new Promise((resolve) => server.close(resolve))
   server.closeIdleConnections()
+  front?.close()
   const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs)
-  const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+  const timer = setTimeout(() => {
+    server.closeAllConnections()
+    front?.destroy()
+  }, graceMs)
   await closed
   clearTimeout(timer)
   clearInterval(idle)

@@ -213,8 +213,8 @@ async function isOpen(socket: Socket): Promise<boolean> {
 
 test('an address has so many connections and no more, until it gives some back', async () => {
   const door = { host: '127.0.0.1', port: 0, certificate: null, connectionsPerClient: 3 }
-  const server = await listenHttp(door, (_request, response) => response.end('x'))
-  const { port } = server.address() as AddressInfo
+  await using listener = await listenHttp(door, (_request, response) => response.end('x'))
+  const { port } = listener
   const open = (localAddress: string) => connect({ port, host: '127.0.0.1', localAddress })
   const mine = [1, 2, 3].map(() => open('127.0.0.1'))
   for (const socket of mine) assert.equal(await isOpen(socket), true)
@@ -228,13 +228,12 @@ test('an address has so many connections and no more, until it gives some back',
   for (let attempt = 0; attempt < 100 && !again; attempt++) again = await isOpen(open('127.0.0.1'))
   assert.equal(again, true)
   for (const socket of [...mine, other]) socket.destroy()
-  await closeHttp(server)
 })
 
 test('a head that is too large or comes by drips is answered and cut', async () => {
   const door = { host: '127.0.0.1', port: 0, certificate: null, connectionsPerClient: 3 }
-  const server = await listenHttp(door, (_request, response) => response.end('x'))
-  const { port } = server.address() as AddressInfo
+  await using listener = await listenHttp(door, (_request, response) => response.end('x'))
+  const { port, server } = listener
   const large = await fetch(`http://127.0.0.1:${port}/`, { headers: { 'X-Large': 'x'.repeat(20_000) } })
   assert.equal(large.status, 431)
   assert.equal(server.headersTimeout, 15_000)
@@ -243,7 +242,6 @@ test('a head that is too large or comes by drips is answered and cut', async () 
   slow.write('GET / HTTP/1.1\r\n')
   const [answer] = await once(slow, 'data')
   assert.match(String(answer), /^HTTP\/1.1 408 /)
-  await closeHttp(server)
 })
 
 test('secrets are not taken over plain http from other hosts, unless that is wanted', async () => {

@@ -54,10 +54,13 @@ export class AccessLog implements Disposable {
   }
 
   write(line: AccessLine): void {
-    const { path } = line
-    const known = path.startsWith('/') ? line : { ...line, path: withoutCredentials(path) }
-    // As the other log's lines begin; a quarter of what a small file takes to send is too much for a logger's ways.
-    this.#destination.write(`{"type":"access","time":"${this.#now()}",${JSON.stringify(known).slice(1)}\n`)
+    const { client, method, path, status, bytes, cache, ms, isCut } = line
+    const known = path.startsWith('/') ? path : withoutCredentials(path)
+    // As the other log's lines begin; put together here, for a logger's ways take longer than to send a small file.
+    const text =
+      `{"type":"access","time":"${this.#now()}","client":${quote(client)},"method":${quote(method)},"path":${quote(known)}` +
+      `,"status":${status},"bytes":${bytes}${cache === undefined ? '' : `,"cache":${quote(cache)}`},"ms":${ms}`
+    this.#destination.write(isCut ? `${text},"isCut":true}\n` : `${text}}\n`)
   }
 
   /** Thousands of lines have the same millisecond. */
@@ -77,6 +80,11 @@ export class AccessLog implements Disposable {
     this.#destination.flushSync()
     if (this.#path !== null) this.#destination.end()
   }
+}
+
+/** As JSON has it. Most of what comes here needs nothing but its quotes. */
+function quote(text: string): string {
+  return /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
 function unwritable(path: string | null, error: Error): UusError {

@@ -20,6 +20,8 @@ export interface Rules {
 }
 
 export interface Access {
+  /** Nobody is asked who they are. */
+  isForAll(place: Guarded): boolean
   admits(request: IncomingMessage, place: Guarded): boolean
 }
 
@@ -28,6 +30,7 @@ export type IsSlaves = (request: IncomingMessage, token: string, channel: string
 
 export function createAccess(rules: Rules, isSlaves: IsSlaves): Access {
   return {
+    isForAll: (place) => rules.ruleOf(place) === null,
     admits(request, place) {
       const rule = rules.ruleOf(place)
       if (rule === null || rule.networks.has(request.socket.remoteAddress ?? '')) return true

@@ -230,9 +230,34 @@ test('a client that leaves frees what was held for it', async () => {
     socket.destroy()
     await rig.pool.pool.idle()
     while (rig.pool.buffers.usedBytes > 0) await new Promise((resolve) => setImmediate(resolve))
+    // Answers that waited for their turn end, too.
+    while (rig.lines.length < 3) await new Promise((resolve) => setImmediate(resolve))
+    assert.ok(rig.lines.splice(0).every(({ isCut }) => isCut))
   }
   assert.deepEqual(rig.errors, [])
   assert.deepEqual(await bytesOf(await rig.get('/c/a/pool/large.deb')), large)
+})
+
+test('a client that leaves before its file is open leaves nothing open', async () => {
+  await using rig = await started()
+  await bytesOf(await rig.get('/c/a/pool/large.deb'))
+  await rig.pool.pool.idle()
+  for (const asked of [1, 3]) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    rig.held = promise
+    rig.plainRequests = 0
+    rig.lines.length = 0
+    const socket = connect(rig.port, '127.0.0.1')
+    socket.write('GET /c/a/pool/large.deb HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(asked))
+    while (rig.plainRequests < asked) await new Promise((resolve) => setImmediate(resolve))
+    socket.destroy()
+    while (rig.lines.length < asked) await new Promise((resolve) => setImmediate(resolve))
+    resolve()
+    for (let at = 0; at < 1000 && (at < 100 || rig.readers.size > 0); at++) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.equal(rig.readers.size, 0)
+  }
 })
 
 test('no Range header leads outside the file', () => {

@@ -1,6 +1,6 @@
 // HTTP for apt: URLs of channels, before anything else. What was asked for lately is answered from what was worked out
 // then; nothing here waits for the disk in the way, and nothing is written.
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import type { AccessLog } from '../lib/access-log.ts'
 import type { BufferPool } from '../lib/buffers.ts'
@@ -15,12 +15,14 @@ import type { Blobs, OpenBlob } from '../store/blobs.ts'
 import type { PoolFile } from '../store/pool-files.ts'
 import type { Access } from './access.ts'
 import { type Exchange, record } from './exchange.ts'
+import type { Front, Ready } from './front.ts'
 import { Memory } from './memory.ts'
 import { memoryReader, Parts, severalRanges } from './parts.ts'
 import { type Prepared, prepare } from './prepared.ts'
 import { type Found, type Place, type Resolved, resolve } from './resolve.ts'
 import { type Plan, planAnswer, respondText } from './respond.ts'
 import { type Section, sendBytes } from './send.ts'
+import type { Conditions, SimpleGet } from './simple-get.ts'
 
 export interface ProxyContext {
   /** The present state; another value after each commit. */
@@ -49,14 +51,22 @@ export interface ProxyContext {
 
 export type NextHandler = (request: IncomingMessage, response: ServerResponse) => void
 
+export interface ClientHandler extends Front {
+  readonly handle: NextHandler
+}
+
 /** Answers what is below a channel's URL; hands everything else to `next`. */
-export function createHandler(context: ProxyContext, next: NextHandler) {
+export function createHandler(context: ProxyContext, next: NextHandler): ClientHandler {
   const handler = new Handler(context)
   const { accessLog = null } = context
-  return (request: IncomingMessage, response: ServerResponse): void => {
-    const exchange: Exchange = { request, response, cache: null, sentBytes: 0 }
-    if (accessLog !== null) record(exchange, accessLog)
-    if (!handler.handle(exchange)) next(request, response)
+  return {
+    accessLog,
+    ready: (request) => handler.ready(request),
+    handle(request, response) {
+      const exchange: Exchange = { request, response, cache: null, sentBytes: 0 }
+      if (accessLog !== null) record(exchange, accessLog)
+      if (!handler.handle(exchange)) next(request, response)
+    },
   }
 }
 
@@ -92,6 +102,26 @@ export class Handler {
       this.#fail(exchange, error)
     }
     return true
+  }
+
+  /** The answer that takes nothing but memory, and counts it; null where it takes more, an error included. */
+  ready({ target, conditions }: SimpleGet): Ready | null {
+    try {
+      const file = this.#lookUp(target)
+      if (file.type !== 'prepared' || this.#context.access?.isForAll(file.place) === false) return null
+      const plan = this.#plan(conditions, file)
+      if (plan.status === 416) return null
+      if (plan.status === 304) {
+        file.traffic.unmodified++
+        return { ...plan, body: null, cache: null }
+      }
+      const bytes = this.#remembered(file)
+      if (bytes === undefined || partsOf(conditions, file, plan) !== null) return null
+      const { status, headers } = plan
+      return { status, headers, body: this.#take(file, plan, bytes), cache: this.#count(file, 'hit') }
+    } catch {
+      return null // whoever takes over meets it too, and says so
+    }
   }
 
   /** False if the client was turned away. */
@@ -147,8 +177,7 @@ export class Handler {
   #answer(exchange: Exchange, file: Prepared): void {
     const { request, response } = exchange
     const { source } = file
-    const mayResume = source.type !== 'package' || !this.#context.isSuspect(source.sha256)
-    const plan = planAnswer(request.headers, file, mayResume)
+    const plan = this.#plan(request.headers, file)
     if (plan.status === 416) {
       say(exchange, 416, `The file has only ${file.sizeBytes} bytes`, plan.headers)
       return
@@ -158,25 +187,39 @@ export class Handler {
       response.writeHead(plan.status, plan.headers as string[]).end()
       return
     }
-    const parts = source.type === 'generated' && plan.status === 200 ? partsOf(request.headers, file) : null
+    const parts = partsOf(request.headers, file, plan)
     if (source.type === 'generated' && parts !== null) {
       this.#sendParts(exchange, file, source.sha256, parts).catch((error) =>
         this.#fail(exchange, error, file),
       )
       return
     }
-    const bytes = source.type === 'bytes' ? source.bytes : this.#memory.get(source.sha256)
+    const bytes = this.#remembered(file)
     if (bytes !== undefined) this.#sendMemory(exchange, file, plan, bytes)
     else this.#sendFile(exchange, file, plan).catch((error) => this.#fail(exchange, error, file))
   }
 
+  #plan(conditions: Conditions, file: Prepared): Plan {
+    const { source } = file
+    return planAnswer(conditions, file, source.type !== 'package' || !this.#context.isSuspect(source.sha256))
+  }
+
+  #remembered({ source }: Prepared): Buffer | undefined {
+    return source.type === 'bytes' ? source.bytes : this.#memory.get(source.sha256)
+  }
+
   #sendMemory(exchange: Exchange, file: Prepared, plan: BodyPlan, bytes: Buffer): void {
-    const { start, end } = plan
-    if (file.source.type === 'package') this.#count(exchange, file, 'hit')
-    else file.traffic.indexes++
-    this.#countSent(exchange, file, end - start)
+    exchange.cache = this.#count(file, 'hit')
+    const body = this.#take(file, plan, bytes)
+    exchange.sentBytes += body.length
     exchange.response.writeHead(plan.status, plan.headers as string[])
-    exchange.response.end(end - start === bytes.length ? bytes : bytes.subarray(start, end))
+    exchange.response.end(body)
+  }
+
+  /** What is sent of the whole, counted as sent. */
+  #take(file: Prepared, { start, end }: BodyPlan, bytes: Buffer): Buffer {
+    countSent(file, end - start)
+    return end - start === bytes.length ? bytes : bytes.subarray(start, end)
   }
 
   async #sendFile(exchange: Exchange, file: Prepared, plan: BodyPlan): Promise<void> {
@@ -195,7 +238,7 @@ export class Handler {
       return
     }
     const reader = new BlobReader(await this.#openGenerated(file, sha256), this.#context.buffers)
-    file.traffic.indexes++
+    this.#count(file, 'hit')
     await this.#stream(exchange, file, plan, reader)
   }
 
@@ -210,7 +253,7 @@ export class Handler {
     const reader = this.#memory.takes('generated', file.sizeBytes)
       ? memoryReader(await this.#loadGenerated(file, sha256))
       : new BlobReader(await this.#openGenerated(file, sha256), this.#context.buffers)
-    file.traffic.indexes++
+    this.#count(file, 'hit')
     const headers = [
       ...file.common,
       'Content-Type',
@@ -247,7 +290,7 @@ export class Handler {
         this.#sendMemory(exchange, file, plan, bytes)
         return
       }
-      this.#count(exchange, file, reader.outcome)
+      exchange.cache = this.#count(file, reader.outcome)
       await this.#stream(exchange, file, plan, reader)
     } finally {
       reader.close()
@@ -258,25 +301,27 @@ export class Handler {
     const { response } = exchange
     try {
       response.writeHead(plan.status, plan.headers as string[])
-      const onSent = (bytes: number) => this.#countSent(exchange, file, bytes)
+      const onSent = (bytes: number) => {
+        exchange.sentBytes += bytes
+        countSent(file, bytes)
+      }
       await sendBytes(response, reader, plan, this.#context.buffers, onSent)
     } finally {
       reader.close()
     }
   }
 
-  #count(exchange: Exchange, { place, traffic, source }: Prepared, outcome: Outcome): void {
-    exchange.cache = outcome
-    if (source.type === 'package') this.#context.onUsed(place, source.sha256)
+  /** What the access log says of where it came from: nothing, of what is no package file. */
+  #count({ place, traffic, source }: Prepared, outcome: Outcome): Outcome | null {
+    if (source.type !== 'package') {
+      traffic.indexes++
+      return null
+    }
+    this.#context.onUsed(place, source.sha256)
     if (outcome === 'hit') traffic.hits++
     else if (outcome === 'miss') traffic.misses++
     else traffic.joined++
-  }
-
-  #countSent(exchange: Exchange, { source, traffic }: Prepared, bytes: number): void {
-    exchange.sentBytes += bytes
-    if (source.type === 'package') traffic.packageBytes += bytes
-    else traffic.indexBytes += bytes
+    return outcome
   }
 
   /** What a client is told when it cannot have a file. Once the head is out, only cutting the connection is left. */
@@ -304,10 +349,17 @@ export class Handler {
 type BodyPlan = Extract<Plan, Section>
 
 /** What is found by its hash may be had in several parts at once: by slaves, which lack only some of it. */
-function partsOf({ range }: IncomingHttpHeaders, { place, sizeBytes, contentType }: Prepared): Parts | null {
-  if (range === undefined || !place.path.includes('/by-hash/')) return null
+function partsOf({ range }: Conditions, file: Prepared, { status }: BodyPlan): Parts | null {
+  const { place, sizeBytes, contentType, source } = file
+  if (range === undefined || status !== 200 || source.type !== 'generated') return null
+  if (!place.path.includes('/by-hash/')) return null
   const ranges = severalRanges(range, sizeBytes)
   return ranges === null ? null : new Parts(ranges, contentType, sizeBytes)
+}
+
+function countSent({ source, traffic }: Prepared, bytes: number): void {
+  if (source.type === 'package') traffic.packageBytes += bytes
+  else traffic.indexBytes += bytes
 }
 
 export function say(exchange: Exchange, status: number, text: string, headers?: readonly string[]): void {

@@ -1,7 +1,8 @@
 // Which answer a request for a file gets: conditional requests and ranges (RFC 9110), in the form that apt understands.
 // Pure, but for `respondText`.
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Prepared } from './prepared.ts'
+import type { Conditions } from './simple-get.ts'
 
 export type Range = { readonly start: number; readonly end: number } | 'whole' | 'unsatisfiable'
 
@@ -39,10 +40,11 @@ export type Plan =
  * date it was given, and after a rollback an older one is the right one. Without `mayResume` the whole is sent to who
  * asks for a part: what they have may not be of this file.
  */
-export function planAnswer(headers: IncomingHttpHeaders, file: Prepared, mayResume: boolean): Plan {
+export function planAnswer(conditions: Conditions, file: Prepared, mayResume: boolean): Plan {
   const { sizeBytes } = file
-  if (isUnmodified(headers, file)) return { status: 304, headers: file.common }
-  const range = mayResume && isRangeMeant(headers, file) ? parseRange(headers.range, sizeBytes) : 'whole'
+  if (isUnmodified(conditions, file)) return { status: 304, headers: file.common }
+  const range =
+    mayResume && isRangeMeant(conditions, file) ? parseRange(conditions.range, sizeBytes) : 'whole'
   if (range === 'whole') return { status: 200, headers: file.whole, start: 0, end: sizeBytes }
   if (range === 'unsatisfiable') {
     return { status: 416, headers: [...file.validators, 'Content-Range', `bytes */${sizeBytes}`] }
@@ -57,13 +59,13 @@ export function planAnswer(headers: IncomingHttpHeaders, file: Prepared, mayResu
   return { status: 206, headers: [...file.common, 'Content-Type', file.contentType, ...part], start, end }
 }
 
-function isRangeMeant({ 'if-range': validator }: IncomingHttpHeaders, file: Prepared): boolean {
+function isRangeMeant({ 'if-range': validator }: Conditions, file: Prepared): boolean {
   return validator === undefined || validator === file.lastModified || validator === file.etag
 }
 
-function isUnmodified(headers: IncomingHttpHeaders, { etag, lastModified }: Prepared): boolean {
-  const ifNoneMatch = headers['if-none-match']
-  if (ifNoneMatch === undefined) return headers['if-modified-since'] === lastModified
+function isUnmodified(conditions: Conditions, { etag, lastModified }: Prepared): boolean {
+  const ifNoneMatch = conditions['if-none-match']
+  if (ifNoneMatch === undefined) return conditions['if-modified-since'] === lastModified
   return etag !== null && ifNoneMatch.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)
 }
 
