@@ -67,6 +67,8 @@ class Sender {
 
   /** Behind another answer on the same connection nothing can leave yet, and no buffer is taken for it. */
   async turn(): Promise<void> {
+    // Who left before this began is announced no more.
+    if (this.#response.destroyed) this.abandon()
     if (this.#response.socket !== null) return
     this.#response.once('socket', () => this.#wake())
     while (this.#response.socket === null && !this.#isGone) await this.#change()
