@@ -37,8 +37,13 @@ export interface Judgement {
 
 interface Snapshot {
   /** The state of the catalogue that it was last compared with. */
-  state: number
-  readonly ids: ReadonlySet<number>
+  readonly state: number
+  /** Of the channel then. */
+  readonly revision: number
+  /** Of what it is made. */
+  readonly views: readonly number[]
+  /** Its own: it moves along with the channel. */
+  readonly ids: Set<number>
   readonly universe: Universe
 }
 
@@ -161,35 +166,49 @@ export class Installability {
     const state = this.#store.db.changeCount()
     const known = field.channels.get(channel.id)
     if (known?.state === state) return known.universe
-    const ids = this.#visible(channel, release, set)
+    const revision = this.#store.channels.head(channel.id)?.revision ?? 0
+    const views = this.#views(channel, release, set)
+    const isSame = known !== undefined && known.views.join() === views.join()
     // Of several channels most is the same: the next one begins where another one is.
-    const near = known ?? field.channels.values().next().value
-    const universe = this.#reach(field, near, ids)
-    field.channels.set(channel.id, { state, ids, universe })
-    if (field.pool.size > maxWaste * (universe.size + 1000)) this.#fields.delete(key)
-    return universe
+    const next = isSame
+      ? this.#follow(known, views)
+      : this.#reach(field, known ?? field.channels.values().next().value, views)
+    field.channels.set(channel.id, { state, revision, views, ...next })
+    if (field.pool.size > maxWaste * (next.ids.size + 1000)) this.#fields.delete(key)
+    return next.universe
   }
 
-  #reach(field: Field, near: Snapshot | undefined, ids: ReadonlySet<number>): Universe {
-    if (near === undefined) return Universe.build(field.pool, this.#packages([...ids]))
+  /** From what changed in the views since. */
+  #follow({ revision, ids, universe }: Snapshot, viewIds: readonly number[]) {
+    const { views } = this.#store
+    const changed = new Set(viewIds.flatMap((viewId) => views.changedSince(viewId, revision)))
+    const isShown = (id: number) => viewIds.some((viewId) => views.holds(viewId, id))
+    const enter = [...changed].filter((id) => !ids.has(id) && isShown(id))
+    const leave = [...changed].filter((id) => ids.has(id) && !isShown(id))
+    if (enter.length === 0 && leave.length === 0) return { ids, universe }
+    for (const id of leave) ids.delete(id)
+    for (const id of enter) ids.add(id)
+    return { ids, universe: universe.with({ enter: [...this.#packages(enter)], leave }) }
+  }
+
+  #reach(field: Field, near: Snapshot | undefined, viewIds: readonly number[]) {
+    const ids = new Set(viewIds.flatMap((viewId) => this.#store.views.recordIds(viewId)))
+    if (near === undefined) return { ids, universe: Universe.build(field.pool, this.#packages([...ids])) }
     const enter = [...ids].filter((id) => !near.ids.has(id))
     const leave = [...near.ids].filter((id) => !ids.has(id))
-    if (enter.length === 0 && leave.length === 0) return near.universe
-    return near.universe.with({ enter: [...this.#packages(enter)], leave })
+    if (enter.length === 0 && leave.length === 0) return { ids, universe: near.universe }
+    return { ids, universe: near.universe.with({ enter: [...this.#packages(enter)], leave }) }
   }
 
-  #visible(channel: Channel, release: string, set: ArchitectureSet): Set<number> {
+  #views(channel: Channel, release: string, set: ArchitectureSet): number[] {
     const { archives, views } = this.#store
     const indexes = new Map(archives.indexes().map((index) => [index.id, index]))
-    const ids = new Set<number>()
-    for (const view of views.list(channel.id)) {
+    return views.list(channel.id).flatMap((view) => {
       const index = indexes.get(view.indexId)
-      if (index === undefined || view.liveSince === null || index.kind !== 'packages') continue
-      if (isInstallerComponent(index.component) || isVariant(index.architecture)) continue
-      if (index.release !== release || !isSeenBy(set, index.architecture)) continue
-      for (const id of views.recordIds(view.id)) ids.add(id)
-    }
-    return ids
+      if (index === undefined || view.liveSince === null || index.kind !== 'packages') return []
+      if (isInstallerComponent(index.component) || isVariant(index.architecture)) return []
+      return index.release === release && isSeenBy(set, index.architecture) ? [view.id] : []
+    })
   }
 
   *#packages(ids: readonly number[]): Generator<Package> {

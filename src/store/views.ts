@@ -62,7 +62,11 @@ interface PlacedRow extends RecordRow {
   since: number
 }
 
-const isVisible = 'member.since <= ? AND (member.until IS NULL OR member.until > ?)'
+const changedRecords = `SELECT record_id FROM member WHERE view_id = ? AND since > ?
+  UNION SELECT record_id FROM member WHERE view_id = ? AND until > ?`
+
+// The plus keeps SQLite from going by an index of what changed, which for most of a view takes longer than to read it all.
+const isVisible = '+member.since <= ? AND (member.until IS NULL OR member.until > ?)'
 
 const placeColumns = `view.index_id, suite_index.architecture AS index_architecture, suite_index.suite_id,
   suite.archive_id, suite.release, member.since`
@@ -171,7 +175,7 @@ export class Views {
       .pluck<number>(
         `SELECT record_id FROM member WHERE view_id = ? AND ${isVisible} AND NOT EXISTS (
            SELECT 1 FROM member AS other WHERE other.view_id = ? AND other.record_id = member.record_id
-             AND other.since <= ? AND (other.until IS NULL OR other.until > ?))`,
+             AND +other.since <= ? AND (other.until IS NULL OR other.until > ?))`,
       )
       .all(viewId, revision, revision, inViewId, inRevision, inRevision)
   }
@@ -202,10 +206,15 @@ export class Views {
   #changedSince(column: 'name' | 'source', viewId: number, revision: number): string[] {
     return this.#db
       .pluck<string>(
-        `SELECT DISTINCT record.${column} FROM member CROSS JOIN record ON record.id = member.record_id
-         WHERE member.view_id = ? AND (member.since > ? OR member.until > ?)`,
+        `SELECT DISTINCT record.${column} FROM (${changedRecords}) AS changed
+         CROSS JOIN record ON record.id = changed.record_id`,
       )
-      .all(viewId, revision, revision)
+      .all(viewId, revision, viewId, revision)
+  }
+
+  /** The records that entered or left a view after a revision. */
+  changedSince(viewId: number, revision: number): number[] {
+    return this.#db.pluck<number>(changedRecords).all(viewId, revision, viewId, revision)
   }
 
   holds(viewId: number, recordId: number, revision: number = now): boolean {

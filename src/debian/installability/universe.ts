@@ -49,11 +49,6 @@ export class Universe {
     return new Universe(pool, new BitSet(), new BitSet(), [], 0).#changed(packages, [])
   }
 
-  /** How many packages there are. A pool with many times more is worth making anew. */
-  get size(): number {
-    return this.members.values().length
-  }
-
   has(id: number): boolean {
     const node = this.pool.nodeOf(id)
     return node !== undefined && this.members.has(node)
