@@ -9,6 +9,7 @@ import type { StatusResult } from '../src/actions/status.ts'
 import { sha256 } from '../src/lib/digest.ts'
 import { UusError } from '../src/lib/errors.ts'
 import { formatSnapshotId } from '../src/lib/units.ts'
+import { retainedFiles } from '../src/repo/ahead-files.ts'
 import { type NeededFile, neededFiles } from '../src/repo/needed-files.ts'
 import { Unoffered } from '../src/repo/unoffered.ts'
 import { FakeArchive } from './rig/archive.ts'
@@ -381,7 +382,9 @@ test('what is needed is the same whether it was remembered from look to look or 
   await using one = await offering(content())
   const { repo } = one.rig.process.jobs
   const approved = repo.store.channels.find('approved')!
+  const testing = repo.store.channels.find('testing')!
   let most = 0
+  let mostRetained = 0
   for (let step = 0; step < 60; step++) {
     const name = names[at(names.length)]!
     switch (at(6)) {
@@ -409,6 +412,22 @@ test('what is needed is the same whether it was remembered from look to look or 
     await one.offer(...content())
     if (at(3) > 0) await one.rig.mustUpdate()
     one.rig.clock.advance(minute)
+    if (at(3) === 0) {
+      const [built] = packages(`${name} 1.${versions.get(name) ?? 1}`)
+      repo.store.db.write((tx) =>
+        repo.store.supplies.recordUsed(tx, testing.id, [sha256(built!.file)], one.rig.clock.now()),
+      )
+    }
+    const fresh = { ...repo, unoffered: new Unoffered(repo.store) }
+    const retained = retainedFiles(repo).map(({ path }) => path)
+    assert.deepEqual(
+      retained.sort(),
+      retainedFiles(fresh)
+        .map(({ path }) => path)
+        .sort(),
+      `step ${step}`,
+    )
+    mostRetained = Math.max(mostRetained, retained.length)
     const remembered = neededFiles(repo)
     const anew = neededFiles({ ...repo, unoffered: new Unoffered(repo.store) })
     const byPath = (files: readonly NeededFile[]) =>
@@ -417,6 +436,7 @@ test('what is needed is the same whether it was remembered from look to look or 
     most = Math.max(most, anew.length)
   }
   assert.ok(most >= 4, `only ${most} files were ever needed`)
+  assert.ok(mostRetained >= 3, `only ${mostRetained} files were ever retained`)
   const kinds = Map.groupBy(repo.store.channels.snapshots(approved.id), ({ kind }) => kind)
   for (const kind of ['promote', 'rollback'] as const)
     assert.ok((kinds.get(kind)?.length ?? 0) >= 3, [...kinds].map(([key, all]) => key + all.length).join())

@@ -149,11 +149,10 @@ export function retainedFiles(repo: Repo): AheadFile[] {
     return store.views.list(channel.id).flatMap((view) => {
       const index = indexes.get(view.indexId)!
       if (index.frozenAt !== null || store.views.find(upstream, view.indexId) === null) return []
-      const held = repo.unoffered.held(view, index, since)
-      const gone = store.supplies.notShownIn(view.id, recordsOf(held))
-      const used = new Set(store.supplies.usedAmong(channel.id, gone))
+      const left = repo.unoffered.left(view, index, since)
+      const used = new Set(store.supplies.usedAmong(channel.id, recordsOf(left)))
       return toAhead(
-        held.filter(({ recordId }) => used.has(recordId)),
+        left.filter(({ recordId }) => used.has(recordId)),
         channel,
         index,
       )

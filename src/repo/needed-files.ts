@@ -9,7 +9,6 @@ import type { Placed, View } from '../store/views.ts'
 import { isWithdrawn, suiteClassOf } from './pending-item.ts'
 import { retainedHere } from './published.ts'
 import type { Repo } from './repo.ts'
-import { recordsOf } from './unoffered.ts'
 
 export interface NeededFile {
   readonly sha256: Sha256
@@ -82,13 +81,15 @@ class Needs {
   }
 
   /** What the feeding channel holds, or held lately, and upstream does not any more. */
-  #candidates(view: View, index: SuiteIndex): SourceFile[] {
+  #candidates(view: View, index: SuiteIndex): readonly SourceFile[] {
     const { store, unoffered } = this.#repo
     const feeding = store.views.find(this.#channel.parentId!, view.indexId)
     if (feeding === null || store.views.find(this.#upstream, view.indexId) === null) return []
-    const held = unoffered.held(feeding, index, this.#retainedSince)
-    const waiting = new Set(store.supplies.notShownIn(view.id, recordsOf(held)))
-    return held.filter((file) => waiting.has(file.recordId) && this.#isCandidate(file, index))
+    const since = this.#retainedSince
+    const basis = [...this.#classes].join()
+    return unoffered.candidates(view, index, { view: feeding, since }, basis, (file) =>
+      this.#isCandidate(file, index),
+    )
   }
 
   /** Not older than what the channel has, and not withdrawn. */

@@ -17,6 +17,8 @@ export class Unoffered {
   /** By view. */
   readonly #shown = new Map<number, Found>()
   readonly #held = new Map<number, Found>()
+  readonly #left = new Map<number, Found>()
+  readonly #candidates = new Map<number, Found>()
   #upstream = { changeCount: -1, state: '' }
 
   constructor(store: Store) {
@@ -38,6 +40,47 @@ export class Unoffered {
     )
   }
 
+  /** Of that what it does not show any more. */
+  left(view: View, index: SuiteIndex, since: number): readonly SourceFile[] {
+    return this.#remembered(this.#left, view, `${this.#upstreamState()} ${since}`, () =>
+      this.#notShown(view, this.held(view, index, since)),
+    )
+  }
+
+  /**
+   * Of what a feeding view held since a revision, what a view does not show and may enter it. `mayEnter` may go by what is shown
+   * of the source in the view's channel and upstream, and by what `basis` tells.
+   */
+  candidates(
+    view: View,
+    index: SuiteIndex,
+    feeding: { readonly view: View; readonly since: number },
+    basis: string,
+    mayEnter: (file: SourceFile) => boolean,
+  ): readonly SourceFile[] {
+    const held = this.held(feeding.view, index, feeding.since)
+    const state = `${this.#upstreamState()} ${feeding.since} ${this.#revisionOf(feeding.view)} ${basis}`
+    const among = (files: readonly SourceFile[]) => this.#notShown(view, files).filter(mayEnter)
+    return this.#remembered(this.#candidates, view, state, (known) => {
+      if (known?.state !== state) return among(held)
+      const { views } = this.#store
+      const changed = new Set(
+        views.list(view.channelId).flatMap(({ id }) => views.sourcesChangedSince(id, known.revision)),
+      )
+      const isChanged = ({ source }: SourceFile) => changed.has(source)
+      return [...known.files.filter((file) => !isChanged(file)), ...among(held.filter(isChanged))]
+    })
+  }
+
+  #notShown(view: View, files: readonly SourceFile[]): SourceFile[] {
+    const away = new Set(this.#store.supplies.notShownIn(view.id, recordsOf(files)))
+    return files.filter(({ recordId }) => away.has(recordId))
+  }
+
+  #revisionOf({ channelId }: View): number {
+    return this.#store.channels.head(channelId)?.revision ?? 0
+  }
+
   /** A view changes only with a revision of its channel. */
   #remembered(
     all: Map<number, Found>,
@@ -45,7 +88,7 @@ export class Unoffered {
     state: string,
     find: (known: Found | undefined) => readonly SourceFile[],
   ): readonly SourceFile[] {
-    const revision = this.#store.channels.head(view.channelId)?.revision ?? 0
+    const revision = this.#revisionOf(view)
     const known = all.get(view.id)
     if (known?.state === state && known.revision === revision) return known.files
     const files = find(known)

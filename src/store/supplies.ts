@@ -215,13 +215,30 @@ export class Supplies {
 
   /** Of the records those whose package clients of the channel asked for, in whatever version. */
   usedAmong(channelId: number, recordIds: readonly number[]): number[] {
+    const used = this.#db
+      .pluck<number>('SELECT count(*) FROM used_package WHERE channel_id = ?')
+      .get(channelId)!
+    if (used === 0 || recordIds.length === 0) return []
+    const ids = JSON.stringify(recordIds)
+    // From the shorter list to the longer one.
+    if (used < recordIds.length) {
+      return this.#db
+        .pluck<number>(
+          `SELECT record.id FROM used_package
+           CROSS JOIN record ON record.kind IN (1, 2) AND record.name = used_package.name
+             AND record.architecture = used_package.architecture
+           WHERE used_package.channel_id = ? AND record.id IN (SELECT value FROM json_each(?))`,
+        )
+        .all(channelId, ids)
+    }
     return this.#db
       .pluck<number>(
         `SELECT record.id FROM json_each(?) CROSS JOIN record ON record.id = json_each.value
          CROSS JOIN used_package ON used_package.channel_id = ? AND used_package.name = record.name
-           AND used_package.architecture = record.architecture`,
+           AND used_package.architecture = record.architecture
+         WHERE record.kind IN (1, 2)`,
       )
-      .all(JSON.stringify(recordIds), channelId)
+      .all(ids, channelId)
   }
 }
 

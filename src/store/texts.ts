@@ -131,10 +131,18 @@ export class Texts {
   }
 
   packedBlock(blockId: number, encoder: string): PackedBlock | null {
-    const row = this.#db
-      .prepare<PackedRow>('SELECT * FROM packed_block WHERE block_id = ? AND encoder = ?')
-      .get(blockId, encoder)
-    return row === undefined ? null : toPacked(row)
+    return this.packedBlocks([blockId], encoder).get(blockId) ?? null
+  }
+
+  /** The packed forms of blocks by one encoder, by block id. */
+  packedBlocks(blockIds: readonly number[], encoder: string): Map<number, PackedBlock> {
+    const rows = this.#db
+      .prepare<PackedRow & { block_id: number }>(
+        `SELECT packed_block.* FROM json_each(?) CROSS JOIN packed_block
+         ON packed_block.block_id = json_each.value AND packed_block.encoder = ?`,
+      )
+      .all(JSON.stringify(blockIds), encoder)
+    return new Map(rows.map((row) => [row.block_id, toPacked(row)]))
   }
 
   /** The block's id; added if it is new. */

@@ -123,13 +123,18 @@ export class SelfCheck {
   }
 
   #blocksOf(text: PreparedText, encoder: string, { pack }: PreparedPacks) {
+    const addedTo = (block: PreparedText['blocks'][number]) =>
+      block.added.find(({ packed }) => packed.encoder === encoder)
+    const others = text.blocks.filter((block) => addedTo(block) === undefined)
+    const ids = others.map(({ id }) => id).filter((id) => id !== null)
+    const known = this.#texts.packedBlocks(ids, encoder)
     const blocks = text.blocks.flatMap((block): FileBlock[] => {
-      const added = block.added.find(({ packed }) => packed.encoder === encoder)
+      const added = addedTo(block)
       const packed =
         added === undefined
           ? block.id === null
             ? null
-            : this.#texts.packedBlock(block.id, encoder)
+            : (known.get(block.id) ?? null)
           : { ...added.packed, pack: pack! }
       const { sizeBytes: rawBytes, crc32: rawCrc32 } = block
       return packed === null ? [] : [{ ...packed, blockId: block.id ?? 0, rawBytes, rawCrc32 }]
