@@ -1,5 +1,6 @@
 // The HTTP server's sockets: opening them, with a sentence where that cannot be, what a client may take of them, and
 // closing them in good order.
+import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
@@ -40,10 +41,12 @@ export interface Door {
 /** A server that listens. Disposing it stops it; answers that are under way may finish, for a while. */
 export class Listener implements AsyncDisposable {
   readonly server: Server
+  readonly #sockets: ReadonlySet<Socket>
   readonly #front: FrontConnections | null
 
-  constructor(server: Server, front: FrontConnections | null) {
+  constructor(server: Server, sockets: ReadonlySet<Socket>, front: FrontConnections | null) {
     this.server = server
+    this.#sockets = sockets
     this.#front = front
   }
 
@@ -52,7 +55,7 @@ export class Listener implements AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return closeHttp(this.server, this.#front)
+    return closeHttp(this.server, this.#sockets, this.#front)
   }
 }
 
@@ -68,6 +71,7 @@ export async function listenHttp(
   const frontLimits = { headMs, keepAliveMs, silenceMs }
   const connections =
     front === null || certificate !== null ? null : new FrontConnections(server, front, frontLimits)
+  const sockets = followSockets(server)
   limitClients(server, door.connectionsPerClient)
   if (connections !== null) server.on('connection', connections.take)
   await new Promise<void>((resolve, reject) => {
@@ -82,7 +86,8 @@ export async function listenHttp(
     })
     server.listen(port, host, () => resolve())
   })
-  return new Listener(server, connections)
+  server.on('error', () => {}) // a connection that could not be accepted
+  return new Listener(server, sockets, connections)
 }
 
 function secureServer(certificate: Certificate, handle: RequestListener): TlsServer {
@@ -111,14 +116,37 @@ function limitClients(server: Server, most: number): void {
   })
 }
 
+/** Those that are open, with their layer of TLS. */
+function followSockets(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  const follow = (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  }
+  server.on('connection', follow)
+  server.on('secureConnection', follow)
+  return sockets
+}
+
 const graceMs = 5000
 const idleCheckMs = 100
 
 /** Stops listening; answers that are under way may finish, for a while, and those that are queued behind them. */
-export async function closeHttp(server: Server, front: FrontConnections | null = null): Promise<void> {
+async function closeHttp(
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+  front: FrontConnections | null,
+): Promise<void> {
   if (!server.listening) return
+  // To node:http what it handed to a socket counts as sent: the end would be cut off for a slow client.
+  const closeIdle = server.closeIdleConnections.bind(server)
+  server.closeIdleConnections = () => {
+    if (![...sockets].some((socket) => socket.writableLength > 0)) closeIdle()
+  }
+  server.prependListener('request', (_request, response) => {
+    response.shouldKeepAlive = false
+  })
   const closed = new Promise((resolve) => server.close(resolve))
-  server.closeIdleConnections()
   front?.close()
   const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs)
   const timer = setTimeout(() => {
@@ -128,4 +156,6 @@ export async function closeHttp(server: Server, front: FrontConnections | null =
   await closed
   clearTimeout(timer)
   clearInterval(idle)
+  // Only then does everybody know that their answers are over.
+  for (const socket of sockets) if (!socket.closed) await once(socket, 'close')
 }

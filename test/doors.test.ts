@@ -14,7 +14,7 @@ import { SyncSource } from '../src/actions/sync-source.ts'
 import type { TokenResult } from '../src/actions/users.ts'
 import { Certificate } from '../src/lib/certificate.ts'
 import type { UusError } from '../src/lib/errors.ts'
-import { closeHttp, listenHttp } from '../src/listen.ts'
+import { listenHttp } from '../src/listen.ts'
 import { createApp } from '../src/web/app.ts'
 import { FakeArchive } from './rig/archive.ts'
 import { packages } from './rig/packages.ts'
@@ -270,7 +270,8 @@ test('secrets are not taken over plain http from other hosts, unless that is wan
     await once(server, 'listening')
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/status`
     const { status } = await fetch(url, { headers: { Authorization: `Bearer ${token}` } })
-    await closeHttp(server)
+    server.closeAllConnections()
+    server.close()
     return status
   }
   assert.equal(await statusFrom('192.0.2.7', false), 403)

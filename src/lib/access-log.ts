@@ -30,6 +30,7 @@ export class AccessLog implements Disposable {
   readonly #destination: Destination
   #time = { at: 0, iso: '' }
   readonly #timer: NodeJS.Timeout
+  #isClosed = false
 
   private constructor(path: string | null, destination: Destination) {
     this.#path = path
@@ -53,7 +54,9 @@ export class AccessLog implements Disposable {
     return new AccessLog(path, destination)
   }
 
+  /** Lost, once it is disposed. */
   write(line: AccessLine): void {
+    if (this.#isClosed) return
     const { client, method, path, status, bytes, cache, ms, isCut } = line
     const known = path.startsWith('/') ? path : withoutCredentials(path)
     // As the other log's lines begin; put together here, for a logger's ways take longer than to send a small file.
@@ -76,6 +79,7 @@ export class AccessLog implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isClosed = true
     clearInterval(this.#timer)
     this.#destination.flushSync()
     if (this.#path !== null) this.#destination.end()

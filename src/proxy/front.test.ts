@@ -312,6 +312,50 @@ test('a client that asks for much and takes nothing is waited for, and gets all 
   assert.equal(rig.plainRequests, 1)
 })
 
+for (const [what, more, answers] of [
+  ['', '', 0],
+  [', something that is not in memory at the end', get('/c/a/nothing'), 1],
+  [', half a request at the end', 'GET /c/a/index HT', 0],
+] as const) {
+  test(`who asks for much and says at once that nothing more will come gets all of it${what}`, async () => {
+    await using rig = await started()
+    const asked = 300
+    const socket = open(rig).pause()
+    socket.end(get('/c/a/index').repeat(asked) + more)
+    while (rig.lines.length === 0) await turn()
+    for (let at = 0; at < 100; at++) await turn()
+    let text = ''
+    for await (const chunk of socket) text += (chunk as Buffer).toString('latin1')
+    assert.equal(text.split('HTTP/1.1 200').length - 1, asked)
+    assert.equal(text.split('HTTP/1.1 404').length - 1, answers)
+    assert.equal(rig.lines.filter(({ isCut }) => isCut).length, 0)
+  })
+}
+
+test('what is no HTTP is told so at once', async () => {
+  await using rig = await started()
+  for (const bytes of [
+    Buffer.from('160301020001', 'hex'),
+    'HELO\r\n',
+    'GET /c/a/signed HTTP/1.1\nHost: x\n\n',
+  ]) {
+    const socket = open(rig)
+    socket.write(bytes)
+    const [answer] = await once(socket, 'data')
+    assert.match(String(answer), /^HTTP\/1\.1 400 /)
+  }
+})
+
+test('who resets the connection at once has lines that say so', async () => {
+  await using rig = await started()
+  const socket = open(rig)
+  await once(socket, 'connect')
+  socket.write(get('/c/a/index').repeat(50))
+  socket.resetAndDestroy()
+  await rig.left()
+  for (const line of rig.lines.slice(1)) assert.ok(line.isCut, JSON.stringify(line))
+})
+
 test('who leaves in the middle of an answer has a line that says so', async () => {
   await using rig = await started()
   rig.published = publish({ index: { type: 'bytes', bytes: aBody(32 << 20), lastModified } })

@@ -134,11 +134,10 @@ class FrontConnection {
   readonly #socket: Socket
   /** Once the connection is closed nobody knows any more. */
   readonly #client: string
-  /** Requests that came before the answers to others had left, or half of one. */
+  /** Half a head. */
   #unread: Buffer = nothing
   /** For answers to leave. */
   #isWaiting = false
-  #isPartial = false
 
   constructor(all: FrontConnections, socket: Socket) {
     this.#all = all
@@ -154,7 +153,7 @@ class FrontConnection {
   }
 
   close(): void {
-    if (this.#unread.length > 0) {
+    if (this.#unread.length > 0 || this.#socket.readableLength > 0) {
       this.#handOver()
       return
     }
@@ -167,44 +166,41 @@ class FrontConnection {
   }
 
   readonly #onData = (bytes: Buffer): void => {
-    this.#unread = this.#unread.length === 0 ? bytes : Buffer.concat([this.#unread, bytes])
-    if (!this.#isWaiting) this.#answer()
+    this.#answer(this.#unread.length === 0 ? bytes : Buffer.concat([this.#unread, bytes]))
   }
 
   readonly #onDrain = (): void => {
     if (!this.#isWaiting) return
     this.#isWaiting = false
-    this.#socket.setTimeout(this.#all.idleMs)
+    this.#setTimeout(this.#patience())
     this.#socket.resume()
-    if (this.#unread.length > 0 && !this.#isPartial) this.#answer()
   }
 
   readonly #onTimeout = (): void => {
-    if (this.#isPartial) this.#handOver()
+    if (this.#unread.length > 0) this.#handOver()
     else this.#socket.destroy()
   }
+
   readonly #onEnd = (): void => void this.#socket.end()
   readonly #onError = (): void => void this.#socket.destroy()
   readonly #onClose = (): void => this.#all.forget(this)
 
   /** Everything that can be, in the order of the requests. */
-  #answer(): void {
+  #answer(bytes: Buffer): void {
     const socket = this.#socket
-    const { front, limits, idleMs } = this.#all
-    const bytes = this.#unread
+    const { front } = this.#all
     const startedAt = performance.now()
     const answers: Answer[] = []
     let at = 0
-    let isPartial = false
-    let isSimple = true
+    let rest: 'none' | 'partial' | 'odd' = 'none'
     socket.cork()
     while (at < bytes.length && socket.writableLength < batchBytes) {
       const request = readSimpleGet(bytes, at)
-      isPartial = request === 'partial'
-      if (request === 'partial') break
-      const ready = request === null ? null : front.ready(request)
-      isSimple = ready !== null
-      if (request === null || ready === null) break
+      const ready = request === 'partial' || request === null ? null : front.ready(request)
+      if (request === 'partial' || request === null || ready === null) {
+        rest = request === 'partial' ? 'partial' : 'odd'
+        break
+      }
       socket.write(this.#all.head(ready), 'latin1')
       if (ready.body !== null) socket.write(ready.body)
       answers.push({ target: request.target, ready })
@@ -213,15 +209,27 @@ class FrontConnection {
     socket.uncork()
     if (front.accessLog !== null) this.#record(answers, startedAt)
     // A head may come in two pieces. Who sends it by drips gets the patience of node:http, which has an end.
-    if (isPartial && this.#isPartial && at === 0) isSimple = false
-    this.#isPartial = isPartial
-    this.#unread = at === bytes.length ? nothing : bytes.subarray(at)
-    if (!isSimple) this.#handOver()
-    else if (socket.writableNeedDrain && ((at < bytes.length && !isPartial) || socket.writableLength > 0)) {
-      this.#isWaiting = true
-      socket.pause()
-      socket.setTimeout(limits.silenceMs)
-    } else this.#setTimeout(isPartial ? limits.headMs : idleMs)
+    if (rest === 'partial' && at === 0 && this.#unread.length > 0) rest = 'odd'
+    const left = at === bytes.length ? nothing : bytes.subarray(at)
+    this.#unread = rest === 'none' ? nothing : left
+    if (rest === 'odd') this.#handOver()
+    else {
+      if (socket.writableNeedDrain && (left.length > this.#unread.length || socket.writableLength > 0))
+        this.#wait(left.subarray(this.#unread.length))
+      this.#setTimeout(this.#patience())
+    }
+  }
+
+  /** Until answers have left; nothing is read meanwhile. What was read already comes again, and the end behind it. */
+  #wait(left: Buffer): void {
+    this.#isWaiting = true
+    this.#socket.pause()
+    if (left.length > 0) this.#socket.unshift(left)
+  }
+
+  #patience(): number {
+    if (this.#socket.writableLength > 0) return this.#all.limits.silenceMs
+    return this.#unread.length > 0 ? this.#all.limits.headMs : this.#all.idleMs
   }
 
   #setTimeout(ms: number): void {
@@ -231,7 +239,8 @@ class FrontConnection {
   /** Once they have left; most have, when this is called. */
   #record(answers: readonly Answer[], startedAt: number): void {
     if (answers.length === 0) return
-    if (this.#socket.writableLength === 0) this.#log(answers, startedAt, false)
+    const { writableLength, errored } = this.#socket
+    if (writableLength === 0 && errored === null) this.#log(answers, startedAt, false)
     else this.#socket.write(nothing, (error) => this.#log(answers, startedAt, error != null))
   }
 

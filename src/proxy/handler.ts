@@ -118,7 +118,7 @@ export class Handler {
       const bytes = this.#remembered(file)
       if (bytes === undefined || partsOf(conditions, file, plan) !== null) return null
       const { status, headers } = plan
-      return { status, headers, body: this.#take(file, plan, bytes), cache: this.#count(file, 'hit') }
+      return { status, headers, cache: this.#count(file, 'hit'), body: this.#take(file, plan, bytes) }
     } catch {
       return null // whoever takes over meets it too, and says so
     }

@@ -20,10 +20,12 @@ export interface SimpleGet {
 /** apt's heads have a tenth of this. */
 const maxHeadBytes = 4 << 10
 const headEnd = '\r\n\r\n'
+const beginning = 'GET /'
 
 // RFC 9112 §3 and RFC 9110 §5, without what they allow for the sake of old senders: no byte above ASCII, no folded line.
 const requestLine = /^GET (\/[\x21-\x7e]*) HTTP\/1\.1$/
-const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e]*)$/
+// One class for blanks and value: of two that overlap each split would be tried, which takes the square of the length.
+const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e]*)$/
 
 /** Says where the request ends, or what becomes of the connection. */
 const decisive = new Set(['content-length', 'expect', 'proxy-connection', 'transfer-encoding', 'upgrade'])
@@ -33,8 +35,8 @@ const counted = new Set(['host', 'connection', 'range', 'if-range', 'if-none-mat
 /** The request that begins at `start`: `partial` if its head is not all there, null if it takes a thorough reader. */
 export function readSimpleGet(bytes: Buffer, start: number): SimpleGet | 'partial' | null {
   const end = bytes.indexOf(headEnd, start, 'latin1')
-  if (end < 0 && bytes.length - start < maxHeadBytes) return 'partial'
-  if (end < 0 || end - start > maxHeadBytes) return null
+  if (end < 0) return mayBecomeOne(bytes.subarray(start)) ? 'partial' : null
+  if (end - start > maxHeadBytes) return null
   const lines = bytes.toString('latin1', start, end).split('\r\n')
   const target = requestLine.exec(lines[0]!)?.[1]
   if (target === undefined) return null
@@ -46,9 +48,17 @@ export function readSimpleGet(bytes: Buffer, start: number): SimpleGet | 'partia
     if (decisive.has(name)) return null
     if (!counted.has(name)) continue
     if (known[name] !== undefined) return null
-    known[name] = header[2]!.trimEnd()
+    known[name] = header[2]!.trim()
   }
   if (known.host === undefined) return null
   if (known.connection !== undefined && known.connection.toLowerCase() !== 'keep-alive') return null
   return { target, conditions: known, end: end + headEnd.length }
+}
+
+/** What is no such request is refused at once, by who can say so: TLS on a port without, above all. */
+function mayBecomeOne(bytes: Buffer): boolean {
+  const begin = bytes.toString('latin1', 0, beginning.length)
+  return (
+    bytes.length < maxHeadBytes && beginning.startsWith(begin) && !/[^\r]\n/.test(bytes.toString('latin1'))
+  )
 }
