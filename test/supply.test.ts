@@ -429,7 +429,7 @@ test('what is needed is the same whether it was remembered from look to look or 
     )
     mostRetained = Math.max(mostRetained, retained.length)
     const remembered = neededFiles(repo)
-    const anew = neededFiles({ ...repo, unoffered: new Unoffered(repo.store) })
+    const anew = neededFiles(fresh)
     const byPath = (files: readonly NeededFile[]) =>
       files.map(({ path, channel }) => `${channel} ${path}`).sort()
     assert.deepEqual(byPath(remembered), byPath(anew), `step ${step}`)

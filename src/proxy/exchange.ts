@@ -1,5 +1,6 @@
 // One request and what becomes of it, for whoever keeps account.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { AccessLog } from '../lib/access-log.ts'
 import type { Outcome } from '../pool/pool.ts'
 
@@ -17,7 +18,7 @@ export function record(exchange: Exchange, log: Pick<AccessLog, 'write'>): void 
   const { request, response } = exchange
   const startedAt = performance.now()
   // Once the connection is closed nobody knows any more.
-  const client = request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
+  const client = clientOf(request.socket)
   response.once('close', () => {
     log.write({
       client,
@@ -26,10 +27,20 @@ export function record(exchange: Exchange, log: Pick<AccessLog, 'write'>): void 
       status: response.statusCode,
       bytes: exchange.sentBytes || otherBytes(exchange),
       ...(exchange.cache === null ? {} : { cache: exchange.cache }),
-      ms: Math.round((performance.now() - startedAt) * 100) / 100,
+      ms: millisecondsSince(startedAt),
       ...(response.writableFinished ? {} : { isCut: true }),
     })
   })
+}
+
+/** The client's address as access lines have it: IPv4 as such. */
+export function clientOf({ remoteAddress }: Socket): string {
+  return remoteAddress?.replace(/^::ffff:/, '') ?? ''
+}
+
+/** In hundredths, as access lines have them. */
+export function millisecondsSince(startedAt: number): number {
+  return Math.round((performance.now() - startedAt) * 100) / 100
 }
 
 /** Of pages and of words of explanation. */

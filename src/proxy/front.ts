@@ -5,6 +5,7 @@ import { type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { AccessLog } from '../lib/access-log.ts'
 import type { Outcome } from '../pool/pool.ts'
+import { clientOf, millisecondsSince } from './exchange.ts'
 import { readSimpleGet, type SimpleGet } from './simple-get.ts'
 
 /** An answer for which nothing has to be waited. */
@@ -142,14 +143,9 @@ class FrontConnection {
   constructor(all: FrontConnections, socket: Socket) {
     this.#all = all
     this.#socket = socket
-    this.#client = socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
+    this.#client = clientOf(socket)
     socket.setTimeout(all.limits.headMs)
-    socket.on('data', this.#onData)
-    socket.on('drain', this.#onDrain)
-    socket.on('timeout', this.#onTimeout)
-    socket.on('end', this.#onEnd)
-    socket.on('error', this.#onError)
-    socket.on('close', this.#onClose)
+    for (const [event, listener] of this.#listeners) socket.on(event, listener)
   }
 
   close(): void {
@@ -181,9 +177,15 @@ class FrontConnection {
     else this.#socket.destroy()
   }
 
-  readonly #onEnd = (): void => void this.#socket.end()
-  readonly #onError = (): void => void this.#socket.destroy()
-  readonly #onClose = (): void => this.#all.forget(this)
+  /** All of them go when node:http takes over. */
+  readonly #listeners = [
+    ['data', this.#onData],
+    ['drain', this.#onDrain],
+    ['timeout', this.#onTimeout],
+    ['end', () => void this.#socket.end()],
+    ['error', () => void this.#socket.destroy()],
+    ['close', () => this.#all.forget(this)],
+  ] as const
 
   /** Everything that can be, in the order of the requests. */
   #answer(bytes: Buffer): void {
@@ -245,7 +247,7 @@ class FrontConnection {
   }
 
   #log(answers: readonly Answer[], startedAt: number, isCut: boolean): void {
-    const ms = Math.round((performance.now() - startedAt) * 100) / 100
+    const ms = millisecondsSince(startedAt)
     for (const { target, ready } of answers) {
       this.#all.front.accessLog?.write({
         client: this.#client,
@@ -262,12 +264,7 @@ class FrontConnection {
 
   #handOver(): void {
     const socket = this.#socket
-    socket.off('data', this.#onData)
-    socket.off('drain', this.#onDrain)
-    socket.off('timeout', this.#onTimeout)
-    socket.off('end', this.#onEnd)
-    socket.off('error', this.#onError)
-    socket.off('close', this.#onClose)
+    for (const [event, listener] of this.#listeners) socket.off(event, listener)
     const unread = this.#unread
     this.#unread = nothing
     this.#all.handOver(this, socket, unread)
