@@ -40,19 +40,20 @@ export class PackDamaged extends Error {
   override readonly name = 'PackDamaged'
 }
 
-const longestRun = 1 << 20
+const longestRun = 512 << 10
 
-/** Reads packed blocks, those that lie side by side at once, and checks each. */
+/** Reads packed blocks, those that lie side by side at once, and checks each. One read at a time. */
 export class PackReader implements AsyncDisposable {
   readonly #blobs: Blobs
-  /** Packs that are open, or are being opened: several forms read at the same time. */
-  readonly #open = new Map<Sha256, Promise<OpenBlob | null>>()
+  readonly #open = new Map<Sha256, OpenBlob>()
+  /** Read into again and again: memory that nobody touched yet costs more than the bytes that it takes. */
+  #buffer = Buffer.alloc(0)
 
   constructor(blobs: Blobs) {
     this.#blobs = blobs
   }
 
-  /** The bytes of consecutive blocks of one pack, in order; PackDamaged. */
+  /** The bytes of consecutive blocks of one pack, in order, good until the next read; PackDamaged. */
   async read(run: readonly PackedBlock[]): Promise<Buffer> {
     const first = run[0]!
     const last = run.at(-1)!
@@ -74,15 +75,17 @@ export class PackReader implements AsyncDisposable {
   }
 
   async #bytes(pack: Sha256, start: number, count: number): Promise<Buffer> {
-    const opening = this.#open.get(pack) ?? this.#blobs.open(pack)
-    this.#open.set(pack, opening)
-    const blob = await opening
+    const blob = this.#open.get(pack) ?? (await this.#blobs.open(pack))
+    if (blob !== null) this.#open.set(pack, blob)
     if (blob === null || start + count > blob.sizeBytes) throw new PackDamaged(`${pack} is not there`)
-    return blob.read(start, count)
+    if (count > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(Math.max(count, longestRun))
+    const bytes = this.#buffer.subarray(0, count)
+    await blob.readInto(bytes, start)
+    return bytes
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const opening of this.#open.values()) await (await opening)?.[Symbol.asyncDispose]()
+    for (const blob of this.#open.values()) await blob[Symbol.asyncDispose]()
     this.#open.clear()
   }
 }
