@@ -56,7 +56,7 @@ function* renderRegion<B extends NamedBlock>(
     const next = nextNameStart(present, at)
     const to = next < present.length ? present[next]!.firstName : null
     let isFirst = true
-    for (const entry of entries(from, to)) {
+    for (const entry of canEnd ? firstNameFirst(entries, from!, to) : entries(from, to)) {
       const ended = cutter.push(entry)
       if (ended !== null) yield { type: 'rendered', block: ended }
       if (ended !== null && isFirst && canEnd) return at
@@ -69,6 +69,13 @@ function* renderRegion<B extends NamedBlock>(
   const last = cutter.end()
   if (last !== null) yield { type: 'rendered', block: last }
   return present.length
+}
+
+/** Mostly the first entry of an untouched block ends the one before: the others are asked for only if it does not. */
+function* firstNameFirst(entries: EntrySource, from: string, to: string | null): Iterable<IndexEntry> {
+  const afterFirst = `${from}\0`
+  yield* entries(from, afterFirst)
+  yield* entries(afterFirst, to)
 }
 
 /** The next block after `at` that does not begin inside a name. */
