@@ -14,7 +14,7 @@ import { type NeededFile, neededFiles } from '../repo/needed-files.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { MissingFile } from '../store/supplies.ts'
 import type { OfferedTimes } from '../sync/upstream/snapshot-service.ts'
-import { readStep, step } from './action.ts'
+import { quietStep, readStep, step } from './action.ts'
 import { maxAgeOf } from './update.ts'
 
 type Nothing = Record<string, never>
@@ -89,7 +89,7 @@ export const supplyStep = step<SupplyOutcome, void>('record-supply', (context, {
 })
 
 /** Everything up to there was fetched ahead. */
-export const aheadStep = step<Ahead['marks'], void>('record-ahead', ({ repo }, marks) => {
+export const aheadStep = quietStep<Ahead['marks'], void>('record-ahead', ({ repo }, marks) => {
   const { settings, db } = repo.store
   db.write((tx) => {
     for (const { channel, mark } of marks) settings.set(tx, markKey(channel), mark)
