@@ -81,10 +81,8 @@ function sizesOf(kibibytesEach: number): BlockSizes {
   const scale = kibibytesEach / 128
   return {
     minBytes: blockSizes.minBytes * scale,
-    normalBytes: blockSizes.normalBytes * scale,
     maxBytes: blockSizes.maxBytes * scale,
-    earlyMask: (blockSizes.earlyMask + 1) * scale - 1,
-    lateMask: (blockSizes.lateMask + 1) * scale - 1,
+    borderMask: (blockSizes.borderMask + 1) * scale - 1,
   }
 }
 

@@ -17,29 +17,18 @@ export interface RawBlock {
 /** Where blocks may end. */
 export interface BlockSizes {
   readonly minBytes: number
-  readonly normalBytes: number
   readonly maxBytes: number
   /** A name may begin a block if none of these bits is set in its CRC-32. */
-  readonly earlyMask: number
-  /** The same once the block before it has `normalBytes`: some of the bits of `earlyMask`. */
-  readonly lateMask: number
+  readonly borderMask: number
 }
 
-// With stanzas of some 800 bytes, blocks come to 110 KiB on average. A change touches large blocks more often than small
-// ones: what counts is that they are of much the same size. One mask for all (a name in 128, blocks of 120 KiB on
-// average) has a small change render half as much again.
-export const blockSizes: BlockSizes = {
-  minBytes: 32 << 10,
-  normalBytes: 96 << 10,
-  maxBytes: 256 << 10,
-  earlyMask: 255,
-  lateMask: 31,
-}
+// One name in 128 may begin a block: with stanzas of some 800 bytes, blocks come to 128 KiB on average.
+export const blockSizes: BlockSizes = { minBytes: 32 << 10, maxBytes: 256 << 10, borderMask: 127 }
 
 /**
- * Cuts before a name whose hash says so, never under `minBytes`, readily from `normalBytes` on; by `maxBytes` in any
- * case, then even inside one name. A single entry larger than that is a block of its own. What is cut depends on
- * nothing but the entries since the last cut, and the one that follows it.
+ * Cuts before a name whose hash says so, never under `minBytes`; by `maxBytes` in any case, then even inside one name.
+ * A single entry larger than that is a block of its own. What is cut depends on nothing but the entries since the
+ * last cut, and the one that follows it.
  */
 export class BlockCutter {
   readonly #separator: string
@@ -62,9 +51,8 @@ export class BlockCutter {
   /** Takes an entry; the block that ended before it, if one did. */
   push({ name, text }: IndexEntry): RawBlock | null {
     const bytes = text.length + this.#separator.length
-    const { minBytes, normalBytes, maxBytes, earlyMask, lateMask } = this.#sizes
-    const mask = this.#bytes < normalBytes ? earlyMask : lateMask
-    const isBorder = this.#bytes >= minBytes && name !== this.#lastName && (crc32(name) & mask) === 0
+    const { minBytes, maxBytes, borderMask } = this.#sizes
+    const isBorder = this.#bytes >= minBytes && name !== this.#lastName && (crc32(name) & borderMask) === 0
     const ended = this.#bytes > 0 && (isBorder || this.#bytes + bytes > maxBytes) ? this.end() : null
     if (this.#bytes === 0) this.#firstName = name
     this.#texts.push(text)

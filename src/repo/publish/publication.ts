@@ -18,8 +18,8 @@ import { entriesOf, separatorOf } from './render.ts'
 import { checkBlock } from './self-check.ts'
 import { spliceBlocks } from './splice.ts'
 
-/** Raised when the same views would be rendered to other text or other blocks: everything is then published anew. */
-export const renderVersion = '3'
+/** Raised when the same views would be rendered to other text: everything is then published anew. */
+export const renderVersion = '2'
 
 /** A suite's files, and the part of its Release that does not change with time. */
 export interface PreparedPublication {
