@@ -10,6 +10,7 @@ import Sqlite from 'better-sqlite3'
 import { aPackage } from '../../test/rig/packages.ts'
 import { PackagesReader } from '../debian/packages.ts'
 import { canonicalJson } from '../lib/canonical-json.ts'
+import { sha256 } from '../lib/digest.ts'
 import { RealDisk } from '../lib/disk.ts'
 import { auditHead, auditLeaf, firstHead } from './audit-chain.ts'
 import { takeLock } from './lock.ts'
@@ -33,6 +34,25 @@ test('a transaction that throws did nothing', () => {
     { message: 'no' },
   )
   assert.deepEqual(store.archives.list(), [])
+})
+
+test('a known text keeps its blocks: a new file of other blocks is refused, one of the same is added', () => {
+  using store = open()
+  const { texts, db } = store
+  const block = (name: string) => {
+    return { sha256: sha256(Buffer.from(name)), sizeBytes: 4, crc32: 0, firstName: name, lastName: name }
+  }
+  const file = (name: string) => ({ sha256: sha256(Buffer.from(name)), sizeBytes: 9, encoder: 'gz6-1' })
+  const text = { sha256: sha256(Buffer.from('text')), sizeBytes: 8 }
+  const [one, two] = db.write((tx) => [texts.ensureBlock(tx, block('a')), texts.ensureBlock(tx, block('b'))])
+  db.write((tx) => texts.put(tx, { ...text, blockIds: [one!, two!] }, [file('gz')]))
+  for (const blockIds of [[one!], [two!, one!], [one!, two!, one!]]) {
+    const put = () => db.write((tx) => texts.put(tx, { ...text, blockIds }, [file('other')]))
+    assert.throws(put, /is known by other blocks/)
+  }
+  assert.equal(texts.file(file('other').sha256), null)
+  db.write((tx) => texts.put(tx, { ...text, blockIds: [one!, two!] }, [file('xz')]))
+  assert.equal(texts.file(file('xz').sha256)?.blockCount, 2)
 })
 
 test('a database of a newer program is refused with the next step', () => {

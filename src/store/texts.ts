@@ -177,7 +177,10 @@ export class Texts {
     )
   }
 
-  /** Adds a text, unless it is known, and the files that it is packed in. */
+  /**
+   * Adds a text, unless it is known, and the files that it is packed in. A known text keeps its row of blocks, of which
+   * all its files are put together: new files of other blocks would not be those that are signed, and are refused.
+   */
   put(
     tx: Tx,
     text: { readonly sha256: Sha256; readonly sizeBytes: number; readonly blockIds: readonly number[] },
@@ -197,16 +200,26 @@ export class Texts {
         JSON.stringify(text.blockIds),
       )
     }
+    let newFiles = 0
     for (const file of files) {
-      tx.run(
+      newFiles += tx.run(
         `INSERT INTO generated_file (sha256, size_bytes, text_id, encoder) VALUES (?, ?, ?, ?)
          ON CONFLICT (sha256) DO NOTHING`,
         sha256Bytes(file.sha256),
         file.sizeBytes,
         id,
         file.encoder,
-      )
+      ).changes
     }
+    if (added.changes === 0 && newFiles > 0 && !this.#isMadeOf(id, text.blockIds))
+      throw new Error(`Internal error: the text ${text.sha256} is known by other blocks`)
+  }
+
+  #isMadeOf(textId: number, blockIds: readonly number[]): boolean {
+    const known = this.#db
+      .pluck<number>('SELECT block_id FROM text_block WHERE text_id = ? ORDER BY ordinal')
+      .all(textId)
+    return known.length === blockIds.length && known.every((id, at) => id === blockIds[at])
   }
 
   /** Nothing is known any more of how a block is packed by an encoder. */

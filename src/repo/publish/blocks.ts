@@ -22,7 +22,8 @@ export interface BlockSizes {
   readonly borderMask: number
 }
 
-// One name in 128 may begin a block: with stanzas of some 800 bytes, blocks come to 128 KiB on average.
+// One name in 128 may begin a block: with stanzas of some 800 bytes, blocks come to 128 KiB on average. Texts that are
+// in a catalogue keep the blocks that these sizes gave them: others would be refused for them (Texts.put).
 export const blockSizes: BlockSizes = { minBytes: 32 << 10, maxBytes: 256 << 10, borderMask: 127 }
 
 /**
