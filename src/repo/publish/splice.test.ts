@@ -95,6 +95,24 @@ test('one changed entry renders its block and the one before, and keeps all othe
   }
 })
 
+test('of the untouched block that follows, no more is asked for than the name that ends the one before', () => {
+  const before = cut(many)
+  const middle = before[before.length >> 1]!
+  const asked = new Set<string>()
+  const entries = (from: string | null, to: string | null) =>
+    many
+      .filter(({ name }) => (from === null || name >= from) && (to === null || name < to))
+      .map((one) => {
+        asked.add(one.name)
+        return toEntry(one)
+      })
+  const touched = many.find(({ name }) => name > middle.firstName && name < middle.lastName)!
+  const pieces = [...spliceBlocks(before, [touched.name], entries, '\n')]
+  assert.deepEqual(texts(pieces.map(({ block }) => block)), texts(before))
+  const last = [...asked].sort().at(-1)!
+  assert.equal(last, before[(before.length >> 1) + 1]!.firstName)
+})
+
 test('an entry that comes or goes at any border is seen by the block before it', () => {
   const before = cut(many)
   for (const { firstName, lastName } of before) {
