@@ -71,18 +71,26 @@ export function hasProgram(name: string): boolean {
   return spawnSync('which', [name]).status === 0
 }
 
-/** CPU seconds, those of its ended children too, and peak memory of a running process so far, from /proc. */
+/** CPU seconds, those of its children too, and peak memory of a running process so far, from /proc. */
 export function processFacts(pid: number): { cpuSeconds: number; peakRssBytes: number } {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ')
-  const ticksPerSecond = 100
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0)
   return {
-    cpuSeconds: ticks / ticksPerSecond,
+    cpuSeconds: cpuTicks(pid) / ticksPerSecond,
     peakRssBytes: Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024,
   }
+}
+
+const ticksPerSecond = 100
+
+/** Of a process, its ended children, and those that run. */
+function cpuTicks(pid: number): number {
+  const [, behindName] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(/\) (?=[^)]*$)/)
+  const own = behindName!.split(' ').slice(11, 15)
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').match(/\d+/g) ?? []
+  return [...own, ...children.map((child) => cpuTicks(Number(child)))].reduce<number>(
+    (sum, one) => sum + Number(one),
+    0,
+  )
 }
 
 export function describeMachine(): string {

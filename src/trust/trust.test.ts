@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { needs, run } from '../../test/rig/programs.ts'
+import { Gpgv } from './gpgv.ts'
 import { readKeyring } from './keyring.ts'
 import { joinPublicKeys, makeSigningKey, Signer } from './signing.ts'
 import { verifyDetachedRelease, verifyInRelease } from './verify.ts'
@@ -252,3 +253,34 @@ test('our own keys and signatures satisfy gpgv, two keys in one block', needs('g
     assert.match((await run('gpgv', ['--keyring', keyring, paths[1], paths[2]])).output, /Good signature/)
   }
 })
+
+test('a second opinion is that of gpgv, as often as it is asked for', needs('gpgv'), async () => {
+  const makeKey = () => makeSigningKey('approved', 'ed25519', now())
+  const [key, other] = [await makeKey(), await makeKey()]
+  const signer = await Signer.fromArmored([key.privateKey], 'approved')
+  const { inRelease } = await signer.sign(release, now())
+  const gpgv = new Gpgv()
+  const asked = [key, other, key].map(async ({ publicKey }) =>
+    gpgv.verify(inRelease, (await joinPublicKeys([publicKey])).binary),
+  )
+  const [good, bad, again] = await Promise.all(asked)
+  assert.deepEqual([good, again], [{ outcome: 'good' }, { outcome: 'good' }])
+  assert.match(bad!.outcome === 'bad' ? bad!.why : '', /No public key/)
+})
+
+test('a verifier that dies, or is not there, is no good opinion', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'uus-gpgv-'))
+  try {
+    const deadly = join(folder, 'gpgv')
+    // Its parent is the shell that started it.
+    writeFileSync(deadly, '#!/bin/sh\nkill -9 $PPID\n', { mode: 0o755 })
+    const dying = new Gpgv(deadly)
+    for (const _time of [1, 2])
+      assert.deepEqual(await dying.verify(nothing, nothing), { outcome: 'bad', why: 'it did not answer' })
+    assert.deepEqual(await new Gpgv(join(folder, 'none')).verify(nothing, nothing), { outcome: 'none' })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+const nothing = Buffer.alloc(0)
