@@ -6,17 +6,22 @@ import { admissible, eligible, evaluate } from '../repo/evaluate.ts'
 import { companionsOf } from '../repo/families.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import { obstacles } from '../repo/gates/gate.ts'
-import type { NeededFile } from '../repo/needed-files.ts'
 import { Waiting } from '../repo/pending.ts'
 import { type PendingItem, type PendingScope, pendingKey } from '../repo/pending-item.ts'
 import { promote as carryOut, plainly, planPromotion } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
 import { scopeOf, scopeTo, unknownChannel } from '../repo/scope.ts'
-import { findSources, parseSelector, refuseUnknownReleases, select } from '../repo/selectors.ts'
+import {
+  findSources,
+  parseSelector,
+  refuseUnknownReleases,
+  type Selection,
+  select,
+} from '../repo/selectors.ts'
 import type { Channel } from '../store/channels.ts'
 import type { DecisionSubject, DecisionVerb } from '../store/decisions.ts'
-import { action, type Outcome, readStep, step, stepAction } from './action.ts'
-import { absentFilesOf, fetchFirst } from './fetch-first.ts'
+import { action, type Call, type Outcome, step, stepAction } from './action.ts'
+import { absentFilesOf, fetchFirst, fetchingStep } from './fetch-first.ts'
 import { describeRegressions, type RefusedEntry } from './promote.ts'
 import { reason } from './shared.ts'
 
@@ -144,48 +149,51 @@ function isSame(a: SourceSubject, b: SourceSubject): boolean {
   return a.release === b.release && a.archiveId === b.archiveId && a.source === b.source
 }
 
-/** What an approval may let in at once. */
-const approveNeedsStep = readStep<Order, NeededFile[]>('approve-needs', ({ repo }, order) => {
+/** Approvals and declines bind a source version and the files it has now. */
+const approveStep = fetchingStep<Order, DecideResult>('approve', ({ repo }, order, call) => {
   const scope = scopeOf(repo, order.to)
-  const { items } = select(order.selectors.map(parseSelector), scope, {
+  const { items: selected } = selectFor(repo, scope, order)
+  return {
+    absentFiles: absentFilesOf(scope, selected),
+    async act() {
+      // An approval is for all that moves as one, but lifts no decline unasked.
+      const companions = companionsOf(repo, scope, selected).filter(
+        (item) => item.decision?.verb !== 'decline',
+      )
+      const items = [...selected, ...companions]
+      const base = describeVerdict(scope, 'approve', items)
+      if (items.length === 0) return { ...base, status: 'nothing' }
+      decide(repo, items.map(subjectOf), verdictOf(scope, 'approve', order, call))
+      return { ...base, status: 'done', ...(await enterWhatMay(repo, scope, items, order, call)) }
+    },
+  }
+})
+
+/** A decline bars what was named. Versions can be declined for a following channel as well. */
+const declineStep = step<Order, DecideResult>('decline', async ({ repo }, order, call) => {
+  const scope = order.to === null ? scopeOf(repo, null) : scopeTo(repo, findChannel(repo, order.to))
+  const { items } = selectFor(repo, scope, order)
+  const base = describeVerdict(scope, 'decline', items)
+  if (items.length === 0) return { ...base, status: 'nothing' }
+  decide(repo, items.map(subjectOf), verdictOf(scope, 'decline', order, call))
+  await followChannels(repo, call.actor, call.emit)
+  return { ...base, status: 'done' }
+})
+
+function selectFor(repo: Repo, scope: PendingScope, order: Order): Selection {
+  return select(order.selectors.map(parseSelector), scope, {
     releases: order.releases,
     include: [],
     now: repo.clock.now(),
   })
-  return absentFilesOf(scope, items)
-})
-
-/** Approvals and declines bind a source version and the files it has now. */
-function verdictStep(verb: 'approve' | 'decline') {
-  return step<Order, DecideResult>(verb, async ({ repo }, order, call) => {
-    const scope = order.to === null ? scopeOf(repo, null) : verdictScope(repo, order.to, verb)
-    const { target } = scope
-    const selection = select(order.selectors.map(parseSelector), scope, {
-      releases: order.releases,
-      include: [],
-      now: repo.clock.now(),
-    })
-    // A decline bars what was named; an approval is for all that moves as one, but lifts no decline unasked.
-    const companions =
-      verb === 'approve'
-        ? companionsOf(repo, scope, selection.items).filter((item) => item.decision?.verb !== 'decline')
-        : []
-    const items = [...selection.items, ...companions]
-    const base = { channel: target.name, verb, items: items.map(describe) }
-    if (items.length === 0) return { ...base, status: 'nothing', snapshot: null, waiting: [] }
-    decide(repo, items.map(subjectOf), { channel: target, verb, reason: order.reason, actor: call.actor })
-    if (verb === 'decline') {
-      await followChannels(repo, call.actor, call.emit)
-      return { ...base, status: 'done', snapshot: null, waiting: [] }
-    }
-    const { snapshot, waiting } = await enterWhatMay(repo, scope, items, order, call)
-    return { ...base, status: 'done', snapshot, waiting }
-  })
 }
 
-/** Versions can be declined for a following channel as well. */
-function verdictScope(repo: Repo, name: string, verb: 'approve' | 'decline'): PendingScope {
-  return verb === 'approve' ? scopeOf(repo, name) : scopeTo(repo, findChannel(repo, name))
+function verdictOf(scope: PendingScope, verb: 'approve' | 'decline', { reason }: Order, { actor }: Call) {
+  return { channel: scope.target, verb, reason, actor }
+}
+
+function describeVerdict(scope: PendingScope, verb: 'approve' | 'decline', items: readonly PendingItem[]) {
+  return { channel: scope.target.name, verb, items: items.map(describe), snapshot: null, waiting: [] }
 }
 
 /** After an approval: what all gates let through enters at once. */
@@ -194,7 +202,7 @@ async function enterWhatMay(
   scope: PendingScope,
   items: readonly PendingItem[],
   order: Order,
-  call: Parameters<ReturnType<typeof verdictStep>['run']>[2],
+  call: Call,
 ): Promise<Pick<DecideResult, 'snapshot' | 'waiting'>> {
   // Judged anew, because the approval itself may have lifted a decline; with what was approved before and waited for it.
   const wanted = eligible(repo, scope).filter((item) => item.approvers.length > 0)
@@ -235,9 +243,8 @@ function subjectOf(item: PendingItem): Subject {
 export const decisionSteps = {
   hold: holdStep('hold'),
   unhold: holdStep('unhold'),
-  approve: verdictStep('approve'),
-  approveNeeds: approveNeedsStep,
-  decline: verdictStep('decline'),
+  approve: approveStep,
+  decline: declineStep,
 }
 
 export const hold = stepAction({ verb: 'hold', role: 'approver', input: inputType }, decisionSteps.hold)
@@ -246,8 +253,7 @@ export const approve = action<Order, DecideResult>({
   verb: 'approve',
   role: 'approver',
   input: inputType,
-  run: (context, order, call) =>
-    fetchFirst(context, decisionSteps.approveNeeds, decisionSteps.approve, order, call),
+  run: (context, order, call) => fetchFirst(context, decisionSteps.approve, order, call),
 })
 export const decline = stepAction(
   { verb: 'decline', role: 'approver', input: inputType },

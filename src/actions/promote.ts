@@ -4,7 +4,6 @@ import { UusError } from '../lib/errors.ts'
 import { parseDuration } from '../lib/units.ts'
 import { followChannels } from '../repo/follow-channels.ts'
 import type { Uninstallable } from '../repo/installability.ts'
-import type { NeededFile } from '../repo/needed-files.ts'
 import type { PendingScope } from '../repo/pending-item.ts'
 import { promote as carryOut, type PromotionPlan, planPromotion } from '../repo/promote.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -12,8 +11,8 @@ import { scopeOf } from '../repo/scope.ts'
 import { parseSelector, type Selection, select } from '../repo/selectors.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
 import type { Placed } from '../store/views.ts'
-import { action, type Outcome, readStep, type Status, step } from './action.ts'
-import { absentFilesOf, fetchFirst } from './fetch-first.ts'
+import { action, type Outcome, type Status } from './action.ts'
+import { absentFilesOf, fetchFirst, fetchingStep } from './fetch-first.ts'
 import { describePending, type PendingEntry } from './pending.ts'
 import { reason } from './shared.ts'
 
@@ -87,39 +86,37 @@ function choose(
   return { scope, asOf, selection }
 }
 
-/** Of a dry run as well: what can be had is a part of the answer. */
-const needsStep = readStep<Order, NeededFile[]>('promote-needs', ({ repo }, order, call) => {
-  const { scope, selection } = choose(repo, order, call.actor.name)
-  return absentFilesOf(scope, selection.items)
-})
-
-const promoteStep = step<Order, PromoteResult>('promote', async ({ repo }, order, call) => {
+export const promoteStep = fetchingStep<Order, PromoteResult>('promote', ({ repo }, order, call) => {
   const { scope, asOf, selection } = choose(repo, order, call.actor.name)
-  const plan = planPromotion(repo, scope, selection.items, {
-    isForced: order.force,
-    withDeps: order.withDeps,
-  })
-  const status = statusOf(selection, plan, order.force)
-  const snapshot =
-    order.dryRun || status !== 'done'
-      ? null
-      : await carryOut(
-          repo,
-          plan,
-          { actor: call.actor, reason: order.reason, force: order.force, asOf: asOf?.id ?? null },
-          call.emit,
-        )
-  if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
-  const refused = [...describeUnasked(selection), ...describeRefusals(plan)]
   return {
-    ...describePlan(repo, plan, status),
-    refused,
-    isDryRun: order.dryRun,
-    snapshot: snapshot?.id ?? null,
+    // Of a dry run as well: what can be had is a part of the answer.
+    absentFiles: absentFilesOf(scope, selection.items),
+    async act() {
+      const plan = planPromotion(repo, scope, selection.items, {
+        isForced: order.force,
+        withDeps: order.withDeps,
+      })
+      const status = statusOf(selection, plan, order.force)
+      const snapshot =
+        order.dryRun || status !== 'done'
+          ? null
+          : await carryOut(
+              repo,
+              plan,
+              { actor: call.actor, reason: order.reason, force: order.force, asOf: asOf?.id ?? null },
+              call.emit,
+            )
+      if (snapshot !== null) await followChannels(repo, call.actor, call.emit)
+      const refused = [...describeUnasked(selection), ...describeRefusals(plan)]
+      return {
+        ...describePlan(repo, plan, status),
+        refused,
+        isDryRun: order.dryRun,
+        snapshot: snapshot?.id ?? null,
+      }
+    },
   }
 })
-
-export const promoteSteps = [needsStep, promoteStep] as const
 
 export const promote = action<Order, PromoteResult>({
   verb: 'promote',
@@ -127,7 +124,7 @@ export const promote = action<Order, PromoteResult>({
   // Gates bind approvers.
   roleFor: (order) => (order.force ? 'admin' : 'approver'),
   input: input as z.ZodType<Order>,
-  run: (context, order, call) => fetchFirst(context, needsStep, promoteStep, order, call),
+  run: (context, order, call) => fetchFirst(context, promoteStep, order, call),
 })
 
 /** A refusal of what was named stops everything; of what a group brought along, only that. */

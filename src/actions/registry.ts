@@ -24,7 +24,7 @@ import { gc } from './gc.ts'
 import { keyDrop, keyExport, keyList, keyRotate } from './keys.ts'
 import { noticeList, noticeRetry, noticeSteps } from './notices.ts'
 import { explain, explainStep, pending } from './pending.ts'
-import { promote, promoteSteps } from './promote.ts'
+import { promote, promoteStep } from './promote.ts'
 import { remove } from './remove.ts'
 import { resetDatesAction } from './reset-dates.ts'
 import { rulesTest } from './rules.ts'
@@ -45,7 +45,6 @@ import {
 import { addSlaveStep, listSlavesStep, slaveAdd, slaveList, slaveRevoke } from './slaves.ts'
 import { signSnapshotStep } from './snapshot-envelopes.ts'
 import {
-  rollbackNeedsStep,
   rollbackStep,
   snapshotDiff,
   snapshotKeep,
@@ -153,7 +152,6 @@ const innerSteps = [
   adoptStep,
   aheadStep,
   decisionSteps.approve,
-  decisionSteps.approveNeeds,
   checkDatabaseStep,
   checkGeneratedStep,
   deliveredStep,
@@ -165,11 +163,10 @@ const innerSteps = [
   makeContentsStep,
   needsStep,
   offeredStep,
-  ...promoteSteps,
+  promoteStep,
   publishContentsStep,
   readChangelogStep,
   readForwardedStep,
-  rollbackNeedsStep,
   makeManifestsStep,
   nextBatchStep,
   publishContentsStep,

@@ -4,13 +4,12 @@ import { UusError } from '../lib/errors.ts'
 import { formatIso } from '../lib/units.ts'
 import { listDifferences, type SourceDifference } from '../repo/differences.ts'
 import { followChannels } from '../repo/follow-channels.ts'
-import type { NeededFile } from '../repo/needed-files.ts'
 import type { Repo } from '../repo/repo.ts'
 import { changesTo, rollBack, unobtainable } from '../repo/rollback.ts'
 import type { Channel, Snapshot } from '../store/channels.ts'
 import { action, type Listing, listing, type Outcome, readStep, step, stepAction } from './action.ts'
 import { findAnyChannel } from './channels.ts'
-import { fetchFirst } from './fetch-first.ts'
+import { fetchFirst, fetchingStep } from './fetch-first.ts'
 import { isoOrNull, reason } from './shared.ts'
 
 export interface SnapshotEntry {
@@ -202,23 +201,9 @@ export interface RollbackResult extends Outcome {
   readonly pinsUrl: string | null
 }
 
-/** Files of the old content that upstream does not offer any more, and that are not here. */
-export const rollbackNeedsStep = readStep<z.output<typeof rollbackInput>, NeededFile[]>(
-  'rollback-needs',
-  ({ repo }, order) => {
-    const channel = findAnyChannel(repo, order.channel)
-    if (channel.parentId === null) return []
-    return unobtainable(
-      repo,
-      channel,
-      changesTo(repo.store, channel, findSnapshot(repo, channel, order.id)).entering,
-    )
-  },
-)
-
-export const rollbackStep = step<z.output<typeof rollbackInput>, Omit<RollbackResult, 'pinsUrl'>>(
+export const rollbackStep = fetchingStep<z.output<typeof rollbackInput>, Omit<RollbackResult, 'pinsUrl'>>(
   'snapshot rollback',
-  async ({ repo }, order, call) => {
+  ({ repo }, order, call) => {
     const channel = findAnyChannel(repo, order.channel)
     if (channel.parentId === null) {
       throw new UusError('USAGE', 'upstream is what the archives offer; it cannot be rolled back', {
@@ -226,20 +211,26 @@ export const rollbackStep = step<z.output<typeof rollbackInput>, Omit<RollbackRe
       })
     }
     const to = findSnapshot(repo, channel, order.id)
-    const made = await rollBack(
-      repo,
-      { channel, to, reason: order.reason, force: order.force, actor: call.actor },
-      call.emit,
-    )
-    if (made !== null) await followChannels(repo, call.actor, call.emit)
     return {
-      status: made === null ? 'nothing' : 'done',
-      channel: channel.name,
-      to: to.id,
-      snapshot: made?.snapshot.id ?? null,
-      entered: made?.snapshot.entered ?? 0,
-      left: made?.snapshot.left ?? 0,
-      held: made?.held ?? [],
+      // Of the old content.
+      absentFiles: unobtainable(repo, channel, changesTo(repo.store, channel, to).entering),
+      async act() {
+        const made = await rollBack(
+          repo,
+          { channel, to, reason: order.reason, force: order.force, actor: call.actor },
+          call.emit,
+        )
+        if (made !== null) await followChannels(repo, call.actor, call.emit)
+        return {
+          status: made === null ? 'nothing' : 'done',
+          channel: channel.name,
+          to: to.id,
+          snapshot: made?.snapshot.id ?? null,
+          entered: made?.snapshot.entered ?? 0,
+          left: made?.snapshot.left ?? 0,
+          held: made?.held ?? [],
+        }
+      },
     }
   },
 )
@@ -249,7 +240,7 @@ export const snapshotRollback = action<z.output<typeof rollbackInput>, RollbackR
   role: 'admin',
   input: rollbackInput as z.ZodType<z.output<typeof rollbackInput>>,
   async run(context, order, call) {
-    const result = await fetchFirst(context, rollbackNeedsStep, rollbackStep, order, call)
+    const result = await fetchFirst(context, rollbackStep, order, call)
     const { channel, snapshot } = result
     const pinsUrl = snapshot === null ? null : `${context.baseUrl()}/${channel}.pref?snapshot=${snapshot}`
     return { ...result, pinsUrl }
