@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JobsContext } from './actions/action.ts'
+import { needsSender } from './actions/supplies.ts'
 import { upstreamArchives } from './actions/upstream-archive.ts'
 import type { Config } from './config/config.ts'
 import { describeConfig } from './config/describe.ts'
@@ -124,7 +125,17 @@ export async function openJobs(
     const adopter = new Adopter(repo, new FileBlobs(paths.incoming, disk, { transient: true }), archives)
     const uploads = new FileBlobs(paths.uploads, disk, { transient: true })
     const owned = resources.move()
-    return { config, repo, adopter, importer, auditLog, uploads, [Symbol.dispose]: () => owned.dispose() }
+    const needs = needsSender()
+    return {
+      config,
+      repo,
+      adopter,
+      importer,
+      auditLog,
+      needs,
+      uploads,
+      [Symbol.dispose]: () => owned.dispose(),
+    }
   } catch (error) {
     resources.dispose()
     throw error

@@ -5,9 +5,11 @@ import type { Clock } from '../lib/clock.ts'
 import type { Sha256 } from '../lib/digest.ts'
 import { UusError } from '../lib/errors.ts'
 import type { Emit } from '../lib/events.ts'
+import type { ListSender } from '../lib/list-changes.ts'
 import type { Turns } from '../lib/turns.ts'
 import type { CacheReport } from '../pool/report.ts'
 import type { AuditLog } from '../repo/audit/log.ts'
+import type { NeededFile } from '../repo/needed-files.ts'
 import type { Published } from '../repo/published.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Actor } from '../store/audit.ts'
@@ -38,6 +40,8 @@ export interface JobsContext {
   /** What people upload, until it is accepted. */
   readonly uploads: Pick<Blobs, 'open'>
   readonly auditLog: AuditLog
+  /** Tells the server which files are needed. */
+  readonly needs: ListSender<NeededFile>
   /** Of a slave. */
   readonly importer: Importer | null
 }

@@ -1,6 +1,7 @@
 // The steps behind fetching ahead of clients: what is needed, how it went, what clients asked for.
 import type { Config } from '../config/config.ts'
 import type { Sha256 } from '../lib/digest.ts'
+import { type ListChange, ListReceiver, ListSender } from '../lib/list-changes.ts'
 import {
   type Ahead,
   type AheadFile,
@@ -17,11 +18,9 @@ import type { OfferedTimes } from '../sync/upstream/snapshot-service.ts'
 import { quietStep, readStep, step } from './action.ts'
 import { maxAgeOf } from './update.ts'
 
-type Nothing = Record<string, never>
-
 export interface Needs {
   /** What upstream does not offer any more. */
-  readonly needed: readonly NeededFile[]
+  readonly needed: ListChange<NeededFile>
   /** What could not be had of it when it was tried last. */
   readonly missing: readonly MissingFile[]
   /** Files that only retained snapshots name, and clients may still want. */
@@ -31,9 +30,22 @@ export interface Needs {
   readonly probes: readonly AheadFile[]
 }
 
-export const needsStep = readStep<Nothing, Needs>('needs', ({ repo, config }) =>
+/** What was said of the needed files before is not said again: `known` names what the asking process has. */
+export interface NeedsQuestion {
+  readonly known: string | null
+}
+
+export function needsSender(): ListSender<NeededFile> {
+  return new ListSender(({ sha256 }) => sha256)
+}
+
+export function needsReceiver(): ListReceiver<NeededFile> {
+  return new ListReceiver(({ sha256 }) => sha256)
+}
+
+export const needsStep = readStep<NeedsQuestion, Needs>('needs', ({ repo, config, needs }, { known }) =>
   repo.store.db.read(() => ({
-    needed: neededFiles(repo),
+    needed: needs.changeTo(neededFiles(repo), known),
     missing: repo.store.supplies.missing(),
     retained: retainedFiles(repo),
     ahead: aheadFiles(repo, policiesOf(config)),

@@ -7,11 +7,19 @@ import { UpstreamError, UusError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Repeated } from '../lib/repeated.ts'
 import { isWithin, type TimeWindow } from '../pool/bandwidth.ts'
-import type { AheadFile } from '../repo/ahead-files.ts'
+import type { Ahead, AheadFile } from '../repo/ahead-files.ts'
 import type { NeededFile } from '../repo/needed-files.ts'
 import type { MissingFile } from '../store/supplies.ts'
 import type { Call, JobsPort, PackageFiles } from './action.ts'
-import { aheadStep, type Needs, needsStep, type SupplyOutcome, supplyStep, usedStep } from './supplies.ts'
+import {
+  aheadStep,
+  type Needs,
+  needsReceiver,
+  needsStep,
+  type SupplyOutcome,
+  supplyStep,
+  usedStep,
+} from './supplies.ts'
 import { settleStep } from './update.ts'
 
 export interface SupplyOptions {
@@ -71,9 +79,9 @@ export class Supply implements AsyncDisposable {
   readonly #timers: NodeJS.Timeout[] = []
   #soon: NodeJS.Timeout | null = null
   #isStopped = false
-  #needs: Needs | null = null
-  #kept: ReadonlySet<Sha256> = new Set()
-  /** What was seen here; what is kept stays. */
+  readonly #needed = needsReceiver()
+  #toFetchAhead: Ahead = { files: [], marks: [] }
+  /** What was seen here; what is needed stays. */
   readonly #here = new Set<Sha256>()
   readonly #failures = new Map<Sha256, Failure>()
   /** Files without a claim are tried once. */
@@ -121,24 +129,25 @@ export class Supply implements AsyncDisposable {
 
   /** Must stay on the disk. */
   protects(sha256: Sha256): boolean {
-    return this.#kept.has(sha256)
+    return this.#needed.items.has(sha256)
   }
 
   /** Learns anew what is needed. */
-  async look(): Promise<Needs> {
+  async look(): Promise<Omit<Needs, 'needed'>> {
     const { jobs, call } = this.#options
-    const needs = await jobs.run(needsStep, {}, call)
-    this.#kept = new Set(needs.needed.map(({ sha256 }) => sha256))
-    for (const sha256 of this.#here) if (!this.#kept.has(sha256)) this.#here.delete(sha256)
-    for (const sha256 of this.#failures.keys()) if (!this.#kept.has(sha256)) this.#failures.delete(sha256)
-    for (const { sha256, triedAt, isFinal, error } of needs.missing) {
+    const { needed, ...others } = await jobs.run(needsStep, { known: this.#needed.state }, call)
+    this.#needed.take(needed)
+    const { items } = this.#needed
+    for (const sha256 of this.#here) if (!items.has(sha256)) this.#here.delete(sha256)
+    for (const sha256 of this.#failures.keys()) if (!items.has(sha256)) this.#failures.delete(sha256)
+    for (const { sha256, triedAt, isFinal, error } of others.missing) {
       if (!this.#failures.has(sha256)) this.#failures.set(sha256, { at: triedAt, tries: 1, isFinal, error })
     }
-    for (const { sha256 } of needs.needed) {
+    for (const { sha256 } of items.values()) {
       if (!this.#here.has(sha256) && (await this.#options.packages.has(sha256))) this.#here.add(sha256)
     }
-    this.#needs = needs
-    return needs
+    this.#toFetchAhead = others.ahead
+    return others
   }
 
   /** Clients of a channel got a file. Nothing is written for it now. */
@@ -199,7 +208,7 @@ export class Supply implements AsyncDisposable {
   }
 
   #sorted() {
-    const needed = this.#needs?.needed ?? []
+    const needed = [...this.#needed.items.values()]
     return {
       here: needed.filter(({ sha256 }) => this.#here.has(sha256)),
       absent: needed.filter(({ sha256 }) => !this.#here.has(sha256)),
@@ -227,11 +236,11 @@ export class Supply implements AsyncDisposable {
   }
 
   async #fetchNeeded(): Promise<void> {
-    const { needed, retained, missing, probes } = await this.look()
-    const due = needed.filter((file) => !file.isFrozen && !this.#here.has(file.sha256) && this.#isDue(file))
+    const { retained, missing, probes } = await this.look()
+    const due = this.#sorted().absent.filter((file) => !file.isFrozen && this.#isDue(file))
     const hasCome = await this.#fetchClaimed(due)
-    const isNeeded = new Set(needed.map(({ sha256 }) => sha256))
-    const over = missing.filter(({ sha256 }) => !isNeeded.has(sha256) || this.#here.has(sha256))
+    const isNeeded = ({ sha256 }: MissingFile) => this.#needed.items.has(sha256) && !this.#here.has(sha256)
+    const over = missing.filter((file) => !isNeeded(file))
     if (over.length > 0) await this.#record({ failed: [], settled: over.map(({ sha256 }) => sha256) })
     // What was approved and only waited for its files may enter now.
     if (hasCome) await this.#options.jobs.run(settleStep, { unchanged: [] }, this.#options.call)
@@ -324,7 +333,7 @@ export class Supply implements AsyncDisposable {
 
   /** Only within its time; what is left waits for the next. */
   async #fetchAhead(): Promise<void> {
-    const { files, marks } = this.#needs?.ahead ?? { files: [], marks: [] }
+    const { files, marks } = this.#toFetchAhead
     const { packages, prefetch, jobs, call } = this.#options
     let isWhole = true
     this.#waitingFiles = files.length

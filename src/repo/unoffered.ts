@@ -101,10 +101,9 @@ export class Unoffered {
   }
 
   #followed(view: View, index: SuiteIndex, { revision, files }: Found): SourceFile[] {
-    const { supplies } = this.#store
+    const { supplies, views } = this.#store
     const entered = supplies.enteredSince(view.id, revision).map(({ id }) => id)
-    const gone = supplies.notShownIn(view.id, recordsOf(files))
-    const changed = new Set([...gone, ...entered])
+    const changed = new Set(views.changedSince(view.id, revision))
     return [...files.filter((one) => !changed.has(one.recordId)), ...this.#unnamed(entered, index)]
   }
 
