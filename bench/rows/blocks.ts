@@ -81,8 +81,10 @@ function sizesOf(kibibytesEach: number): BlockSizes {
   const scale = kibibytesEach / 128
   return {
     minBytes: blockSizes.minBytes * scale,
+    usualBytes: blockSizes.usualBytes * scale,
     maxBytes: blockSizes.maxBytes * scale,
-    borderMask: (blockSizes.borderMask + 1) * scale - 1,
+    earlyMask: (blockSizes.earlyMask + 1) * scale - 1,
+    lateMask: (blockSizes.lateMask + 1) * scale - 1,
   }
 }
 

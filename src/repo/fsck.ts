@@ -16,7 +16,7 @@ import type { PackedForm } from './publish/encoders.ts'
 import { recordPacks } from './publish/pack.ts'
 import { PackDamaged, PackReader } from './publish/packs.ts'
 import { entriesAt, separatorOf } from './publish/render.ts'
-import { spliceBlocks } from './publish/splice.ts'
+import { renderWhole } from './publish/splice.ts'
 import type { Repo } from './repo.ts'
 
 /** Something published that is not as it should be. */
@@ -176,8 +176,7 @@ function* renderAt({ store }: Repo, { channel, revision }: Served, index: SuiteI
   if (index.kind === 'icons' || index.kind === 'contents') return
   const view = store.views.find(channel.id, index.id)
   const entries = entriesAt(store, index.kind, view?.id ?? null, revision)
-  for (const piece of spliceBlocks([], [], entries, separatorOf(index.kind)))
-    if (piece.type === 'rendered') yield piece.block
+  yield* renderWhole(entries, separatorOf(index.kind))
 }
 
 async function checkEnvelope(
@@ -223,8 +222,7 @@ async function repair(repo: Repo, served: Served): Promise<void> {
       files.some((file) => file.path === `${path}.${form}`),
     )
     if (forms.length === 0) continue
-    const pieces = [...renderAt(repo, served, index)].map((block) => ({ type: 'rendered', block }) as const)
-    await session.pack(pieces, forms satisfies PackedForm[], () => new Map())
+    await session.packAnew(() => renderAt(repo, served, index), forms satisfies PackedForm[])
   }
   const packs = await session.finish()
   store.db.write((tx) => {

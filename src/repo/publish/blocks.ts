@@ -14,17 +14,26 @@ export interface RawBlock {
   readonly bytes: Buffer
 }
 
-/** Where blocks may end. */
+/** Where blocks may end: where a name begins whose CRC-32 has none of the bits of a mask. */
 export interface BlockSizes {
   readonly minBytes: number
   readonly maxBytes: number
-  /** A name may begin a block if none of these bits is set in its CRC-32. */
-  readonly borderMask: number
+  /** From here on `lateMask` holds instead of `earlyMask`. */
+  readonly usualBytes: number
+  readonly earlyMask: number
+  readonly lateMask: number
 }
 
-// One name in 128 may begin a block: with stanzas of some 800 bytes, blocks come to 128 KiB on average. Texts that are
-// in a catalogue keep the blocks that these sizes gave them: others would be refused for them (Texts.put).
-export const blockSizes: BlockSizes = { minBytes: 32 << 10, maxBytes: 256 << 10, borderMask: 127 }
+// One name in 256 ends a block before its usual size, one in 32 behind it. So most blocks come to about that size: with one
+// chance for all, most text lies in blocks far larger than the mean, and those are what a change has to pack anew. A
+// text that a catalogue has keeps the blocks that it was cut into, by whatever version (PublishSession.packAnew).
+export const blockSizes: BlockSizes = {
+  minBytes: 32 << 10,
+  usualBytes: 96 << 10,
+  maxBytes: 256 << 10,
+  earlyMask: 255,
+  lateMask: 31,
+}
 
 /**
  * Cuts before a name whose hash says so, never under `minBytes`; by `maxBytes` in any case, then even inside one name.
@@ -52,8 +61,9 @@ export class BlockCutter {
   /** Takes an entry; the block that ended before it, if one did. */
   push({ name, text }: IndexEntry): RawBlock | null {
     const bytes = text.length + this.#separator.length
-    const { minBytes, maxBytes, borderMask } = this.#sizes
-    const isBorder = this.#bytes >= minBytes && name !== this.#lastName && (crc32(name) & borderMask) === 0
+    const { minBytes, usualBytes, maxBytes, earlyMask, lateMask } = this.#sizes
+    const mask = this.#bytes < usualBytes ? earlyMask : lateMask
+    const isBorder = this.#bytes >= minBytes && name !== this.#lastName && (crc32(name) & mask) === 0
     const ended = this.#bytes > 0 && (isBorder || this.#bytes + bytes > maxBytes) ? this.end() : null
     if (this.#bytes === 0) this.#firstName = name
     this.#texts.push(text)
@@ -84,3 +94,27 @@ export class BlockCutter {
 }
 
 const newline = 10
+
+/** A piece of a text that is known, as far as cutting looks at it. */
+export interface KnownCut {
+  readonly firstName: string
+  readonly lastName: string
+  readonly sizeBytes: number
+}
+
+/** The same text, cut where `cut` has it. */
+export function* cutAs(blocks: Iterable<RawBlock>, cut: readonly KnownCut[]): Generator<RawBlock> {
+  const rendered = blocks[Symbol.iterator]()
+  let rest: Buffer = Buffer.alloc(0)
+  for (const { firstName, lastName, sizeBytes } of cut) {
+    while (rest.length < sizeBytes) {
+      const next = rendered.next()
+      if (next.done === true) throw new Error('Internal error: a text is shorter than its blocks')
+      rest = Buffer.concat([rest, next.value.bytes])
+    }
+    yield { firstName, lastName, bytes: rest.subarray(0, sizeBytes) }
+    rest = rest.subarray(sizeBytes)
+  }
+  if (rest.length > 0 || rendered.next().done !== true)
+    throw new Error('Internal error: a text is longer than its blocks')
+}

@@ -6,7 +6,7 @@ import { crc32 } from '../../lib/gzip.ts'
 import type { Blobs } from '../../store/blobs.ts'
 import type { Tx } from '../../store/database.ts'
 import type { Block, GeneratedFile, PackedBlock, StoredBlock, Texts } from '../../store/texts.ts'
-import type { RawBlock } from './blocks.ts'
+import { cutAs, type RawBlock } from './blocks.ts'
 import {
   type CountedBlock,
   containerOf,
@@ -76,7 +76,29 @@ export class PublishSession implements AsyncDisposable {
     }
   }
 
-  /** PackDamaged where a kept block cannot be read any more. A text that is too large is hashed, but not kept. */
+  /**
+   * Packs a whole text, rendered from the start; a known one by the blocks that it has. Asks for the text again where it has
+   * to.
+   */
+  async packAnew(
+    render: () => Iterable<RawBlock>,
+    forms: readonly PackedForm[],
+    options: PackOptions = {},
+  ): Promise<PackedIndex> {
+    const pack = (blocks: Iterable<RawBlock>) =>
+      this.pack(asPieces(blocks), forms, () => nothingKnown, options)
+    try {
+      return await pack(render())
+    } catch (error) {
+      if (error instanceof CutOtherwise) return pack(cutAs(render(), error.cut))
+      throw error
+    }
+  }
+
+  /**
+   * PackDamaged where a kept block cannot be read any more, CutOtherwise where the text is known by other blocks. A text
+   * that is too large is hashed, but not kept.
+   */
   async pack(
     pieces: Iterable<Piece<StoredBlock>> | AsyncIterable<Piece<StoredBlock>>,
     forms: readonly PackedForm[],
@@ -106,6 +128,8 @@ export class PublishSession implements AsyncDisposable {
     const ended: PackedFile[] = []
     for (const packer of packers) ended.push(await packer.end())
     const [text, ...files] = ended
+    const cut = this.#cutOf(text!.sha256)
+    if (cut !== null && !isSameCut(cut, blocks)) throw new CutOtherwise(cut)
     const prepared = { textSha256: text!.sha256, textBytes: text!.sizeBytes, files, blocks }
     this.#prepared.push(prepared)
     return prepared
@@ -118,6 +142,12 @@ export class PublishSession implements AsyncDisposable {
       ({ encoder: { name } }) => [name, this.#catalogue.packedBlock(id, name)] as const,
     )
     return new Map(known.filter((one): one is [string, PackedBlock] => one[1] !== null))
+  }
+
+  /** The blocks of a text that is known, or was packed just now. */
+  #cutOf(text: Sha256): readonly Block[] | null {
+    const packed = this.#prepared.find(({ textSha256 }) => textSha256 === text)
+    return packed?.blocks ?? this.#catalogue.blocks(text)
   }
 
   async hasPack(sha256: Sha256): Promise<boolean> {
@@ -171,6 +201,25 @@ export class PublishSession implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync()
   }
+}
+
+/** A text is known, and cut otherwise, as an earlier version did: all its files are put together of the blocks it has. */
+export class CutOtherwise extends Error {
+  override readonly name = 'CutOtherwise'
+  readonly cut: readonly Block[]
+
+  constructor(cut: readonly Block[]) {
+    super('The text is known by other blocks')
+    this.cut = cut
+  }
+}
+
+function isSameCut(cut: readonly Block[], blocks: readonly Block[]): boolean {
+  return cut.length === blocks.length && cut.every(({ sha256 }, at) => sha256 === blocks[at]!.sha256)
+}
+
+function* asPieces(blocks: Iterable<RawBlock>): Generator<Piece<StoredBlock>> {
+  for (const block of blocks) yield { type: 'rendered', block }
 }
 
 /** What a session made, as the catalogue has to know it. Plain data. */

@@ -12,11 +12,11 @@ import type { IndexChanges } from '../changes.ts'
 import type { MadeContents } from '../contents.ts'
 import type { RawBlock } from './blocks.ts'
 import type { PackedForm } from './encoders.ts'
-import { type PackedIndex, type PublishSession, usableForms } from './pack.ts'
+import { CutOtherwise, type PackedIndex, type PublishSession, usableForms } from './pack.ts'
 import { PackDamaged } from './packs.ts'
 import { entriesOf, separatorOf } from './render.ts'
 import { checkBlock } from './self-check.ts'
-import { spliceBlocks } from './splice.ts'
+import { renderWhole, spliceBlocks } from './splice.ts'
 
 /** Raised when the same views would be rendered to other text: everything is then published anew. */
 export const renderVersion = '2'
@@ -130,9 +130,8 @@ async function packIndex(
   try {
     return await session.pack(pieces, forms, (block) => known!(block)!, { check })
   } catch (error) {
-    if (!(error instanceof PackDamaged)) throw error
-    const anew = spliceBlocks<StoredBlock>([], [], entries, separator)
-    return session.pack(anew, forms, () => new Map(), { trustsPacks: false, check })
+    if (!(error instanceof PackDamaged || error instanceof CutOtherwise)) throw error
+    return session.packAnew(() => renderWhole(entries, separator), forms, { trustsPacks: false, check })
   }
 }
 

@@ -38,6 +38,12 @@ export function* spliceBlocks<B extends NamedBlock>(
   } while (at < present.length)
 }
 
+/** The blocks of a whole text, cut from the start. */
+export function* renderWhole(entries: EntrySource, separator: '' | '\n'): Generator<RawBlock> {
+  for (const piece of spliceBlocks<never>([], [], entries, separator))
+    if (piece.type === 'rendered') yield piece.block
+}
+
 /**
  * Renders from block `start` on, until a border falls where an untouched block begins: from there on the cuts are
  * those of before. The number of that block.
