@@ -25,7 +25,7 @@ const stdout = 1
 
 type Destination = ReturnType<typeof pino.destination>
 
-export class AccessLog implements Disposable {
+export class AccessLog implements AsyncDisposable {
   readonly #path: string | null
   readonly #destination: Destination
   #time = { at: 0, iso: '' }
@@ -78,11 +78,14 @@ export class AccessLog implements Disposable {
     if (this.#path !== null) this.#destination.reopen(this.#path)
   }
 
-  [Symbol.dispose](): void {
+  /** Once every line is in the file, in the order of the writes: a batch may be under way when the last ones come. */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#timer)
-    this.#destination.flushSync()
-    if (this.#path !== null) this.#destination.end()
+    await new Promise<void>((resolve) => {
+      this.#destination.once('close', resolve).once('error', () => resolve())
+      this.#destination.end()
+    })
   }
 }
 
