@@ -96,7 +96,8 @@ async function examineKeyrings({ archives }: Config): Promise<Diagnosis[]> {
 
 async function examineGpgv(): Promise<Diagnosis> {
   const nothing = Buffer.alloc(0)
-  const { outcome } = await new Gpgv().verify(nothing, nothing)
+  using gpgv = new Gpgv()
+  const { outcome } = await gpgv.verify(nothing, nothing)
   if (outcome !== 'none') return fine('gpgv checks what is signed here')
   return warning('There is no gpgv: nobody else checks what is signed here', 'Install the package gpgv')
 }

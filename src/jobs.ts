@@ -92,11 +92,12 @@ export async function openJobs(
     await packs.prepare()
     await texts.prepare()
     const keys = new SigningKeys(paths.keys, disk, store.keys)
+    const gpgv = resources.use(new Gpgv())
     const settings = { snapshotsUrl: config.snapshotsUrl }
     const generated = { packs, texts }
     const repo: Repo = {
       store,
-      committer: new Committer(store, generated, keys, clock, settings, config.channels, new Gpgv()),
+      committer: new Committer(store, generated, keys, clock, settings, config.channels, gpgv),
       clock,
       generated,
       keys,

@@ -1,9 +1,11 @@
 // Verification against signatures that gpg made, good and bad, and our own signatures against gpgv.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { needs, run } from '../../test/rig/programs.ts'
 import { Gpgv } from './gpgv.ts'
 import { readKeyring } from './keyring.ts'
@@ -259,7 +261,7 @@ test('a second opinion is that of gpgv, as often as it is asked for', needs('gpg
   const [key, other] = [await makeKey(), await makeKey()]
   const signer = await Signer.fromArmored([key.privateKey], 'approved')
   const { inRelease } = await signer.sign(release, now())
-  const gpgv = new Gpgv()
+  using gpgv = new Gpgv()
   const asked = [key, other, key].map(async ({ publicKey }) =>
     gpgv.verify(inRelease, (await joinPublicKeys([publicKey])).binary),
   )
@@ -268,19 +270,59 @@ test('a second opinion is that of gpgv, as often as it is asked for', needs('gpg
   assert.match(bad!.outcome === 'bad' ? bad!.why : '', /No public key/)
 })
 
-test('a verifier that dies, or is not there, is no good opinion', async () => {
+test('a verifier that dies, fails or hangs is no good opinion; one that is not there is none', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'uus-gpgv-'))
+  const ask = async (script: string, times: number, patienceMs?: number) => {
+    const program = join(folder, 'gpgv')
+    writeFileSync(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    using gpgv = new Gpgv(program, patienceMs)
+    return Promise.all(Array.from({ length: times }, () => gpgv.verify(nothing, nothing)))
+  }
+  const bad = (why: string) => ({ outcome: 'bad', why })
   try {
-    const deadly = join(folder, 'gpgv')
     // Its parent is the shell that started it.
-    writeFileSync(deadly, '#!/bin/sh\nkill -9 $PPID\n', { mode: 0o755 })
-    const dying = new Gpgv(deadly)
-    for (const _time of [1, 2])
-      assert.deepEqual(await dying.verify(nothing, nothing), { outcome: 'bad', why: 'it did not answer' })
-    assert.deepEqual(await new Gpgv(join(folder, 'none')).verify(nothing, nothing), { outcome: 'none' })
+    const ended = bad('the shell that starts it ended')
+    assert.deepEqual(await ask('kill -9 $PPID', 2), [ended, ended])
+    assert.deepEqual(await ask('echo no library >&2; exit 127', 1), [bad('no library')])
+    assert.deepEqual(await ask('exit 3', 1), [bad('it ended with 3')])
+    const late = bad('it did not answer in time')
+    assert.deepEqual(await ask('exec sleep 60', 2, 200), [late, late])
+    using absent = new Gpgv(join(folder, 'none'))
+    assert.deepEqual(await absent.verify(nothing, nothing), { outcome: 'none' })
   } finally {
     rmSync(folder, { recursive: true })
   }
 })
+
+test(
+  'the shell that starts a verifier is replaced when it was ended, and ends with its owner',
+  needs('pgrep'),
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'uus-gpgv-'))
+    try {
+      const program = join(folder, 'gpgv')
+      writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 })
+      const shells = () => pidsOf(process.pid, program)
+      {
+        using gpgv = new Gpgv(program)
+        for (const _time of [1, 2]) {
+          assert.deepEqual(await gpgv.verify(nothing, nothing), { outcome: 'good' })
+          const [pid, ...others] = shells()
+          assert.deepEqual(others, [])
+          process.kill(pid!, 'SIGKILL')
+        }
+        assert.deepEqual(await gpgv.verify(nothing, nothing), { outcome: 'good' })
+      }
+      while (shells().length > 0) await sleep(10)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  },
+)
+
+function pidsOf(parent: number, program: string): number[] {
+  const { stdout } = spawnSync('pgrep', ['-P', `${parent}`, '-f', program], { encoding: 'utf8' })
+  return stdout.split('\n').filter(Boolean).map(Number)
+}
 
 const nothing = Buffer.alloc(0)
