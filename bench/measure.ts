@@ -87,10 +87,15 @@ function cpuTicks(pid: number): number {
   const [, behindName] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(/\) (?=[^)]*$)/)
   const own = behindName!.split(' ').slice(11, 15)
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').match(/\d+/g) ?? []
-  return [...own, ...children.map((child) => cpuTicks(Number(child)))].reduce<number>(
-    (sum, one) => sum + Number(one),
-    0,
-  )
+  const ofChildren = children.map((child) => {
+    try {
+      return cpuTicks(Number(child))
+    } catch {
+      // It ended after it was listed; from then on its parent's figures have it.
+      return 0
+    }
+  })
+  return [...own, ...ofChildren].reduce<number>((sum, one) => sum + Number(one), 0)
 }
 
 export function describeMachine(): string {

@@ -80,6 +80,10 @@ export class Supply implements AsyncDisposable {
   #soon: NodeJS.Timeout | null = null
   #isStopped = false
   readonly #needed = needsReceiver()
+  /** What was needed when the last look ended: all of it has been looked for on the disk. */
+  #looked: readonly NeededFile[] = []
+  /** One look at a time; never rejects. */
+  #lastLook: Promise<unknown> = Promise.resolve()
   #toFetchAhead: Ahead = { files: [], marks: [] }
   /** What was seen here; what is needed stays. */
   readonly #here = new Set<Sha256>()
@@ -132,20 +136,27 @@ export class Supply implements AsyncDisposable {
     return this.#needed.items.has(sha256)
   }
 
-  /** Learns anew what is needed. */
-  async look(): Promise<Omit<Needs, 'needed'>> {
-    const { jobs, call } = this.#options
+  /** Learns anew what is needed, and which of that is here. */
+  look(): Promise<Omit<Needs, 'needed'>> {
+    const look = this.#lastLook.then(() => this.#look())
+    this.#lastLook = look.catch(() => {})
+    return look
+  }
+
+  async #look(): Promise<Omit<Needs, 'needed'>> {
+    const { jobs, call, packages } = this.#options
     const { needed, ...others } = await jobs.run(needsStep, { known: this.#needed.state }, call)
     this.#needed.take(needed)
     const { items } = this.#needed
-    for (const sha256 of this.#here) if (!items.has(sha256)) this.#here.delete(sha256)
-    for (const sha256 of this.#failures.keys()) if (!items.has(sha256)) this.#failures.delete(sha256)
     for (const { sha256, triedAt, isFinal, error } of others.missing) {
       if (!this.#failures.has(sha256)) this.#failures.set(sha256, { at: triedAt, tries: 1, isFinal, error })
     }
     for (const { sha256 } of items.values()) {
-      if (!this.#here.has(sha256) && (await this.#options.packages.has(sha256))) this.#here.add(sha256)
+      if (!this.#here.has(sha256) && (await packages.has(sha256))) this.#here.add(sha256)
     }
+    for (const sha256 of this.#here) if (!items.has(sha256)) this.#here.delete(sha256)
+    for (const sha256 of this.#failures.keys()) if (!items.has(sha256)) this.#failures.delete(sha256)
+    this.#looked = [...items.values()]
     this.#toFetchAhead = others.ahead
     return others
   }
@@ -186,11 +197,13 @@ export class Supply implements AsyncDisposable {
       const why = isFrozen ? 'upstream has its index no more' : null
       return { channel, archive, path, source, version, error: this.#failures.get(sha256)?.error ?? why }
     }
+    const list = (files: readonly NeededFile[]) =>
+      files.map(describe).sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1))
     return {
       keptFiles: here.length,
       keptBytes: here.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-      atRisk: absent.filter((file) => !this.#isLost(file)).map(describe),
-      lost: absent.filter((file) => this.#isLost(file)).map(describe),
+      atRisk: list(absent.filter((file) => !this.#isLost(file))),
+      lost: list(absent.filter((file) => this.#isLost(file))),
       ...this.#progress(),
     }
   }
@@ -208,10 +221,9 @@ export class Supply implements AsyncDisposable {
   }
 
   #sorted() {
-    const needed = [...this.#needed.items.values()]
     return {
-      here: needed.filter(({ sha256 }) => this.#here.has(sha256)),
-      absent: needed.filter(({ sha256 }) => !this.#here.has(sha256)),
+      here: this.#looked.filter(({ sha256 }) => this.#here.has(sha256)),
+      absent: this.#looked.filter(({ sha256 }) => !this.#here.has(sha256)),
     }
   }
 
@@ -364,6 +376,10 @@ export class Supply implements AsyncDisposable {
     await this.#guarded(() => this.writeDown())
     this.#isStopped = true
   }
+}
+
+function placeOf({ channel, archive, path }: SupplyEntry): string {
+  return [channel, archive, path].join('\n')
 }
 
 /** Acts on every item, so many at a time. */
