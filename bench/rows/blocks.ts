@@ -124,7 +124,7 @@ function streamOf(raw: Buffer): ReadableStream<Uint8Array> {
 }
 
 interface Published {
-  readonly textSha256: Sha256
+  readonly sha256: Sha256
   readonly fileBytes: number
   readonly blocks: number
   readonly addedBytes: number
@@ -145,7 +145,7 @@ async function measure(choice: Choice, stanzas: readonly Stanza[], folder: strin
   const cold = await publish(choice, store, places, index, null, [])
   let present = cold
   const take = async (chosen: (stanza: Stanza) => boolean) => {
-    present = await publish(choice, store, places, index, present.textSha256, index.change(chosen))
+    present = await publish(choice, store, places, index, present.sha256, index.change(chosen))
     return present
   }
   const random = seeded(1)
@@ -179,17 +179,17 @@ async function publish(
   const began = process.cpuUsage()
   const encoders = { ...packedEncoders, [form]: encoder }
   await using session = new PublishSession(store.texts, packs!, texts!, encoders)
-  const blocks = present === null ? [] : store.texts.blocks(present)!
-  const known = present === null ? null : usableForms(store.texts, present, [form], encoders)
+  const blocks = present === null ? [] : store.texts.blocksOf(present)
+  const known = usableForms(store.texts, blocks, [form], encoders)
   const entries = (from: string | null, to: string | null) => index.entries(from, to)
-  const pieces = spliceBlocks(blocks, touched, entries, '\n', (block) => known!(block) !== null, sizes)
-  const packed = await session.pack(pieces, [form], (block) => known!(block)!)
+  const pieces = spliceBlocks(blocks, touched, entries, '\n', (block) => known(block) !== null, sizes)
+  const packed = await session.pack(pieces, [form], (block) => known(block)!)
   const prepared = await session.finish()
   store.db.write((tx) => recordPacks(tx, store.texts, prepared))
   const { user, system } = process.cpuUsage(began)
   const added = prepared.texts[0]!.blocks.flatMap((block) => block.added).filter((one) => !one.isText)
   return {
-    textSha256: packed.textSha256,
+    sha256: packed.files[0]!.sha256,
     fileBytes: packed.files[0]!.sizeBytes,
     blocks: prepared.texts[0]!.blocks.length,
     addedBytes: added.reduce((sum, one) => sum + one.packed.sizeBytes, 0),

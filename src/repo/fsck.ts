@@ -12,6 +12,7 @@ import type { PublicationFile } from '../store/publications.ts'
 import { readKeyring } from '../trust/keyring.ts'
 import { verifyDetachedRelease, verifyInRelease } from '../trust/verify.ts'
 import { GeneratedFiles } from './publish/assemble.ts'
+import { cutAs } from './publish/blocks.ts'
 import type { PackedForm } from './publish/encoders.ts'
 import { recordPacks } from './publish/pack.ts'
 import { PackDamaged, PackReader } from './publish/packs.ts'
@@ -208,27 +209,29 @@ async function checkEnvelope(
 }
 
 /**
- * Forgets packed blocks that cannot be read, and packs them again from the views as they were: the same encoder gives
- * the same bytes, so the signed hashes hold. Whole files of upstream are fetched again by the next update.
+ * Forgets packed blocks that cannot be read, and packs them again from the views as they were: cut at the same places, the
+ * same encoder gives the same bytes, so the signed hashes hold. Whole files of upstream are fetched again by the next update.
  */
 async function repair(repo: Repo, served: Served): Promise<void> {
   const { store, committer } = repo
   const files = store.publications.files(served.publicationId)
   await forgetDamaged(repo, files)
-  await using session = committer.openSession()
   for (const index of renderedIndexes(repo, served)) {
     const path = indexPath(index)
-    const forms = (['gz', 'xz'] as const).filter((form) =>
-      files.some((file) => file.path === `${path}.${form}`),
-    )
-    if (forms.length === 0) continue
-    await session.packAnew(() => renderAt(repo, served, index), forms satisfies PackedForm[])
+    const signed = files.find((file) => file.path === path)
+    const made = files.filter((file) => file.path === `${path}.gz` || file.path === `${path}.xz`)
+    if (signed === undefined || made.length === 0) continue
+    await using session = committer.openSession()
+    const blocks = renderAt(repo, served, index)
+    const cut = store.texts.blocksOf(made[0]!.sha256)
+    const forms = made.map(({ path: one }): PackedForm => (one.endsWith('.gz') ? 'gz' : 'xz'))
+    const packed = await session.packAnew(cut.length === 0 ? blocks : cutAs(blocks, cut), forms)
+    // Else it is not the text any more that those blocks were cut from.
+    if (packed.textSha256 !== signed.sha256) continue
+    const packs = await session.finish()
+    store.db.write((tx) => recordPacks(tx, store.texts, packs))
   }
-  const packs = await session.finish()
-  store.db.write((tx) => {
-    recordPacks(tx, store.texts, packs)
-    store.archives.forgetWholeFiles(tx, served.suiteId)
-  })
+  store.db.write((tx) => store.archives.forgetWholeFiles(tx, served.suiteId))
 }
 
 async function forgetDamaged({ store, generated }: Repo, files: readonly PublicationFile[]): Promise<void> {

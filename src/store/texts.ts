@@ -1,4 +1,5 @@
 // Texts of indexes as rows of blocks, the packed forms of blocks, and the files that are made of them.
+import { isDeepStrictEqual } from 'node:util'
 import { type Sha256, sha256Bytes, sha256FromBytes } from '../lib/digest.ts'
 import type { Database, Tx } from './database.ts'
 
@@ -43,6 +44,19 @@ export interface GeneratedFile {
   readonly encoder: string
 }
 
+/** A text as a row of blocks, and how a file packs it. The same text may be known by other rows as well. */
+export interface FileOrigin {
+  readonly textId: number
+  readonly text: { readonly sha256: Sha256; readonly sizeBytes: number }
+  readonly encoder: string
+}
+
+export interface NewText {
+  readonly sha256: Sha256
+  readonly sizeBytes: number
+  readonly blockIds: readonly number[]
+}
+
 export interface FileRecipe extends GeneratedFile {
   readonly blocks: readonly FileBlock[]
   /** How many there should be. */
@@ -74,55 +88,29 @@ export class Texts {
     this.#db = db
   }
 
-  /** The blocks of a text, in order; null if it is not known. */
-  blocks(textSha256: Sha256): StoredBlock[] | null {
-    const id = this.#db.pluck<number>('SELECT id FROM text WHERE sha256 = ?').get(sha256Bytes(textSha256))
-    if (id === undefined) return null
-    return this.#db
-      .prepare<BlockRow>(
-        `SELECT block.* FROM text_block CROSS JOIN block ON block.id = text_block.block_id
-         WHERE text_id = ? ORDER BY ordinal`,
-      )
-      .all(id)
-      .map(toBlock)
-  }
-
-  /** The text that a file is made of; null if the file is not known. */
-  textOf(file: Sha256): { readonly sha256: Sha256; readonly sizeBytes: number } | null {
+  /** What a file is made of; null if the file is not known. */
+  origin(file: Sha256): FileOrigin | null {
     const row = this.#db
-      .prepare<{ sha256: Uint8Array; size_bytes: number }>(
-        `SELECT text.sha256, text.size_bytes FROM generated_file JOIN text ON text.id = generated_file.text_id
-         WHERE generated_file.sha256 = ?`,
+      .prepare<{ text_id: number; sha256: Uint8Array; size_bytes: number; encoder: string }>(
+        `SELECT text_id, text.sha256, text.size_bytes, encoder FROM generated_file
+         JOIN text ON text.id = generated_file.text_id WHERE generated_file.sha256 = ?`,
       )
       .get(sha256Bytes(file))
-    return row === undefined ? null : { sha256: sha256FromBytes(row.sha256), sizeBytes: row.size_bytes }
+    if (row === undefined) return null
+    const { text_id: textId, sha256, size_bytes: sizeBytes, encoder } = row
+    return { textId, text: { sha256: sha256FromBytes(sha256), sizeBytes }, encoder }
   }
 
-  /** The files that a text is packed in. */
-  filesOf(text: Sha256): GeneratedFile[] {
+  /** The blocks of a file's text, in order; none if the file is not known. */
+  blocksOf(file: Sha256): StoredBlock[] {
     return this.#db
-      .prepare<{ sha256: Uint8Array; size_bytes: number; encoder: string }>(
-        `SELECT generated_file.* FROM text JOIN generated_file ON generated_file.text_id = text.id
-         WHERE text.sha256 = ? ORDER BY encoder`,
+      .prepare<BlockRow>(
+        `SELECT block.* FROM generated_file CROSS JOIN text_block ON text_block.text_id = generated_file.text_id
+         CROSS JOIN block ON block.id = text_block.block_id
+         WHERE generated_file.sha256 = ? ORDER BY ordinal`,
       )
-      .all(sha256Bytes(text))
-      .map((row) => ({
-        sha256: sha256FromBytes(row.sha256),
-        sizeBytes: row.size_bytes,
-        encoder: row.encoder,
-      }))
-  }
-
-  /** The packed forms of a text's blocks by one encoder, by block id. */
-  packedForms(textSha256: Sha256, encoder: string): Map<number, PackedBlock> {
-    const rows = this.#db
-      .prepare<PackedRow & { block_id: number }>(
-        `SELECT packed_block.* FROM text CROSS JOIN text_block ON text_block.text_id = text.id
-         CROSS JOIN packed_block ON packed_block.block_id = text_block.block_id AND packed_block.encoder = ?
-         WHERE text.sha256 = ?`,
-      )
-      .all(encoder, sha256Bytes(textSha256))
-    return new Map(rows.map((row) => [row.block_id, toPacked(row)]))
+      .all(sha256Bytes(file))
+      .map(toBlock)
   }
 
   findBlock(sha256: Sha256): StoredBlock | null {
@@ -177,49 +165,42 @@ export class Texts {
     )
   }
 
-  /**
-   * Adds a text, unless it is known, and the files that it is packed in. A known text keeps its row of blocks, of which
-   * all its files are put together: new files of other blocks would not be those that are signed, and are refused.
-   */
-  put(
-    tx: Tx,
-    text: { readonly sha256: Sha256; readonly sizeBytes: number; readonly blockIds: readonly number[] },
-    files: readonly GeneratedFile[],
-  ): void {
-    const digest = sha256Bytes(text.sha256)
-    const added = tx.run(
-      'INSERT INTO text (sha256, size_bytes) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING',
-      digest,
-      text.sizeBytes,
-    )
-    const id = this.#db.pluck<number>('SELECT id FROM text WHERE sha256 = ?').get(digest)!
-    if (added.changes > 0) {
-      tx.run(
-        'INSERT INTO text_block (text_id, ordinal, block_id) SELECT ?, key, value FROM json_each(?)',
-        id,
-        JSON.stringify(text.blockIds),
-      )
-    }
-    let newFiles = 0
+  /** Adds a text, unless it is known by these blocks, and the files that it is packed in. */
+  put(tx: Tx, text: NewText, files: readonly GeneratedFile[]): void {
+    const id = this.#findText(text) ?? this.#addText(tx, text)
     for (const file of files) {
-      newFiles += tx.run(
+      tx.run(
         `INSERT INTO generated_file (sha256, size_bytes, text_id, encoder) VALUES (?, ?, ?, ?)
          ON CONFLICT (sha256) DO NOTHING`,
         sha256Bytes(file.sha256),
         file.sizeBytes,
         id,
         file.encoder,
-      ).changes
+      )
     }
-    if (added.changes === 0 && newFiles > 0 && !this.#isMadeOf(id, text.blockIds))
-      throw new Error(`Internal error: the text ${text.sha256} is known by other blocks`)
   }
 
-  #isMadeOf(textId: number, blockIds: readonly number[]): boolean {
-    const known = this.#db
-      .pluck<number>('SELECT block_id FROM text_block WHERE text_id = ? ORDER BY ordinal')
-      .all(textId)
-    return known.length === blockIds.length && known.every((id, at) => id === blockIds[at])
+  #findText({ sha256, blockIds }: NewText): number | null {
+    const known = this.#db.pluck<number>('SELECT id FROM text WHERE sha256 = ?').all(sha256Bytes(sha256))
+    const blocks = this.#db.pluck<number>(
+      'SELECT block_id FROM text_block WHERE text_id = ? ORDER BY ordinal',
+    )
+    return known.find((id) => isDeepStrictEqual(blocks.all(id), blockIds)) ?? null
+  }
+
+  #addText(tx: Tx, { sha256, sizeBytes, blockIds }: NewText): number {
+    const { lastInsertRowid } = tx.run(
+      'INSERT INTO text (sha256, size_bytes) VALUES (?, ?)',
+      sha256Bytes(sha256),
+      sizeBytes,
+    )
+    const id = Number(lastInsertRowid)
+    tx.run(
+      'INSERT INTO text_block (text_id, ordinal, block_id) SELECT ?, key, value FROM json_each(?)',
+      id,
+      JSON.stringify(blockIds),
+    )
+    return id
   }
 
   /** Nothing is known any more of how a block is packed by an encoder. */

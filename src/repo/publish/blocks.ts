@@ -25,8 +25,7 @@ export interface BlockSizes {
 }
 
 // One name in 256 ends a block before its usual size, one in 32 behind it. So most blocks come to about that size: with one
-// chance for all, most text lies in blocks far larger than the mean, and those are what a change has to pack anew. A
-// text that a catalogue has keeps the blocks that it was cut into, by whatever version (PublishSession.packAnew).
+// chance for all, most text lies in blocks far larger than the mean, and those are what a change has to pack anew.
 export const blockSizes: BlockSizes = {
   minBytes: 32 << 10,
   usualBytes: 96 << 10,
@@ -95,26 +94,31 @@ export class BlockCutter {
 
 const newline = 10
 
-/** A piece of a text that is known, as far as cutting looks at it. */
+/** A block of a text that is known, as far as cutting looks at it. */
 export interface KnownCut {
   readonly firstName: string
   readonly lastName: string
   readonly sizeBytes: number
 }
 
-/** The same text, cut where `cut` has it. */
+/** The same text, cut where `cut` has it; what another text has behind that is a block more. */
 export function* cutAs(blocks: Iterable<RawBlock>, cut: readonly KnownCut[]): Generator<RawBlock> {
   const rendered = blocks[Symbol.iterator]()
   let rest: Buffer = Buffer.alloc(0)
-  for (const { firstName, lastName, sizeBytes } of cut) {
-    while (rest.length < sizeBytes) {
+  const fill = (sizeBytes: number) => {
+    const parts = [rest]
+    for (let bytes = rest.length; bytes < sizeBytes; bytes += parts.at(-1)!.length) {
       const next = rendered.next()
-      if (next.done === true) throw new Error('Internal error: a text is shorter than its blocks')
-      rest = Buffer.concat([rest, next.value.bytes])
+      if (next.done === true) break
+      parts.push(next.value.bytes)
     }
-    yield { firstName, lastName, bytes: rest.subarray(0, sizeBytes) }
+    rest = Buffer.concat(parts)
+  }
+  for (const { firstName, lastName, sizeBytes } of cut) {
+    fill(sizeBytes)
+    if (rest.length > 0) yield { firstName, lastName, bytes: rest.subarray(0, sizeBytes) }
     rest = rest.subarray(sizeBytes)
   }
-  if (rest.length > 0 || rendered.next().done !== true)
-    throw new Error('Internal error: a text is longer than its blocks')
+  fill(Number.POSITIVE_INFINITY)
+  if (rest.length > 0) yield { firstName: '', lastName: '', bytes: rest }
 }

@@ -6,7 +6,7 @@ import { crc32 } from '../../lib/gzip.ts'
 import type { Blobs } from '../../store/blobs.ts'
 import type { Tx } from '../../store/database.ts'
 import type { Block, GeneratedFile, PackedBlock, StoredBlock, Texts } from '../../store/texts.ts'
-import { cutAs, type RawBlock } from './blocks.ts'
+import type { RawBlock } from './blocks.ts'
 import {
   type CountedBlock,
   containerOf,
@@ -77,27 +77,7 @@ export class PublishSession implements AsyncDisposable {
   }
 
   /**
-   * Packs a whole text, rendered from the start; a known one by the blocks that it has. Asks for the text again where it has
-   * to.
-   */
-  async packAnew(
-    render: () => Iterable<RawBlock>,
-    forms: readonly PackedForm[],
-    options: PackOptions = {},
-  ): Promise<PackedIndex> {
-    const pack = (blocks: Iterable<RawBlock>) =>
-      this.pack(asPieces(blocks), forms, () => nothingKnown, options)
-    try {
-      return await pack(render())
-    } catch (error) {
-      if (error instanceof CutOtherwise) return pack(cutAs(render(), error.cut))
-      throw error
-    }
-  }
-
-  /**
-   * PackDamaged where a kept block cannot be read any more, CutOtherwise where the text is known by other blocks. A text
-   * that is too large is hashed, but not kept.
+   * PackDamaged where a kept block cannot be read any more.
    */
   async pack(
     pieces: Iterable<Piece<StoredBlock>> | AsyncIterable<Piece<StoredBlock>>,
@@ -128,11 +108,18 @@ export class PublishSession implements AsyncDisposable {
     const ended: PackedFile[] = []
     for (const packer of packers) ended.push(await packer.end())
     const [text, ...files] = ended
-    const cut = this.#cutOf(text!.sha256)
-    if (cut !== null && !isSameCut(cut, blocks)) throw new CutOtherwise(cut)
     const prepared = { textSha256: text!.sha256, textBytes: text!.sizeBytes, files, blocks }
     this.#prepared.push(prepared)
     return prepared
+  }
+
+  /** Packs a whole text, and trusts nothing that was packed before. */
+  packAnew(
+    blocks: Iterable<RawBlock>,
+    forms: readonly PackedForm[],
+    options: Pick<PackOptions, 'check'> = {},
+  ): Promise<PackedIndex> {
+    return this.pack(asPieces(blocks), forms, () => nothingKnown, { ...options, trustsPacks: false })
   }
 
   /** A rendered block may have been packed before, by another channel or in an earlier state. */
@@ -142,12 +129,6 @@ export class PublishSession implements AsyncDisposable {
       ({ encoder: { name } }) => [name, this.#catalogue.packedBlock(id, name)] as const,
     )
     return new Map(known.filter((one): one is [string, PackedBlock] => one[1] !== null))
-  }
-
-  /** The blocks of a text that is known, or was packed just now. */
-  #cutOf(text: Sha256): readonly Block[] | null {
-    const packed = this.#prepared.find(({ textSha256 }) => textSha256 === text)
-    return packed?.blocks ?? this.#catalogue.blocks(text)
   }
 
   async hasPack(sha256: Sha256): Promise<boolean> {
@@ -203,21 +184,6 @@ export class PublishSession implements AsyncDisposable {
   }
 }
 
-/** A text is known, and cut otherwise, as an earlier version did: all its files are put together of the blocks it has. */
-export class CutOtherwise extends Error {
-  override readonly name = 'CutOtherwise'
-  readonly cut: readonly Block[]
-
-  constructor(cut: readonly Block[]) {
-    super('The text is known by other blocks')
-    this.cut = cut
-  }
-}
-
-function isSameCut(cut: readonly Block[], blocks: readonly Block[]): boolean {
-  return cut.length === blocks.length && cut.every(({ sha256 }, at) => sha256 === blocks[at]!.sha256)
-}
-
 function* asPieces(blocks: Iterable<RawBlock>): Generator<Piece<StoredBlock>> {
   for (const block of blocks) yield { type: 'rendered', block }
 }
@@ -255,20 +221,21 @@ function recordWhole(tx: Tx, catalogue: Texts, whole: PackedBlock): void {
 /** Where the packed forms of a block lie, by encoder. */
 export type KnownForms = ReadonlyMap<string, PackedBlock>
 
-/** For the blocks of a text: their forms, or null where one that is wanted lies nowhere. */
+/** For each of these blocks: its forms, or null where one that is wanted lies nowhere. */
 export function usableForms(
   catalogue: Texts,
-  textSha256: Sha256,
+  blocks: readonly StoredBlock[],
   forms: readonly PackedForm[],
   encoders: Encoders = packedEncoders,
 ): (block: StoredBlock) => KnownForms | null {
+  const ids = blocks.map((block) => block.id)
   const byEncoder = encodersOf(forms, encoders).map(
-    ({ name }) => [name, catalogue.packedForms(textSha256, name)] as const,
+    ({ name }) => [name, catalogue.packedBlocks(ids, name)] as const,
   )
   return (block) => {
     const known = new Map<string, PackedBlock>()
-    for (const [name, blocks] of byEncoder) {
-      const packed = blocks.get(block.id)
+    for (const [name, lying] of byEncoder) {
+      const packed = lying.get(block.id)
       if (packed === undefined) return null
       known.set(name, packed)
     }

@@ -12,7 +12,7 @@ import type { IndexChanges } from '../changes.ts'
 import type { MadeContents } from '../contents.ts'
 import type { RawBlock } from './blocks.ts'
 import type { PackedForm } from './encoders.ts'
-import { CutOtherwise, type PackedIndex, type PublishSession, usableForms } from './pack.ts'
+import { type PackedIndex, type PublishSession, usableForms } from './pack.ts'
 import { PackDamaged } from './packs.ts'
 import { entriesOf, separatorOf } from './render.ts'
 import { checkBlock } from './self-check.ts'
@@ -62,8 +62,8 @@ async function prepareIndex(index: SuiteIndex, input: PublicationInput): Promise
   const change = input.changes.get(index.id)
   const present = input.rendersAnew ? null : filesOf(path, input)
   if (change === undefined && present?.isComplete === true) return present.files
-  const text = present?.files.find((file) => file.path === path) ?? null
-  const { textSha256, textBytes, files } = await packIndex(index, index.kind, change, text, input)
+  const served = present?.files.find((file) => file.isServed) ?? null
+  const { textSha256, textBytes, files } = await packIndex(index, index.kind, change, served, input)
   return [
     { path, sha256: textSha256, sizeBytes: textBytes, isServed: false },
     ...files.map(({ sha256, sizeBytes, ending }) => ({
@@ -113,25 +113,25 @@ async function packIndex(
   index: SuiteIndex,
   kind: RecordKind,
   change: ViewChange | undefined,
-  text: PublicationFile | null,
+  served: PublicationFile | null,
   input: PublicationInput,
 ): Promise<PackedIndex> {
   const { store, session, forms, channelId } = input
   const view = store.views.find(channelId, index.id)
   const entries = entriesOf(store, { kind, viewId: view?.id ?? null, change })
   const separator = separatorOf(kind)
-  const known = text === null ? null : usableForms(store.texts, text.sha256, forms)
-  const present = text === null ? [] : (store.texts.blocks(text.sha256) ?? [])
+  const present = served === null ? [] : store.texts.blocksOf(served.sha256)
+  const known = usableForms(store.texts, present, forms)
   const touched = change === undefined ? [] : store.records.names([...change.enter, ...change.leave])
-  const isUsable = (block: StoredBlock) => known?.(block) !== null
+  const isUsable = (block: StoredBlock) => known(block) !== null
   const usesPresent = present.length > 0 && touched.length < present.length / 2
   const check = (block: RawBlock) => checkBlock(kind, block)
   const pieces = spliceBlocks(usesPresent ? present : [], touched, entries, separator, isUsable)
   try {
-    return await session.pack(pieces, forms, (block) => known!(block)!, { check })
+    return await session.pack(pieces, forms, (block) => known(block)!, { check })
   } catch (error) {
-    if (!(error instanceof PackDamaged || error instanceof CutOtherwise)) throw error
-    return session.packAnew(() => renderWhole(entries, separator), forms, { trustsPacks: false, check })
+    if (!(error instanceof PackDamaged)) throw error
+    return session.packAnew(renderWhole(entries, separator), forms, { check })
   }
 }
 

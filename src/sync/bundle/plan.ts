@@ -82,11 +82,9 @@ function blocksAt(store: Store, channelId: number, revision: number): Set<string
   const known = new Set<string>()
   for (const { publicationId } of store.publications.at(channelId, revision))
     for (const { sha256 } of store.publications.files(publicationId).filter(({ isServed }) => isServed)) {
-      const text = store.texts.textOf(sha256)
-      const form =
-        text === null ? undefined : store.texts.filesOf(text.sha256).find((one) => one.sha256 === sha256)
-      if (text === null || form === undefined) continue
-      for (const block of store.texts.blocks(text.sha256) ?? []) known.add(`${block.sha256} ${form.encoder}`)
+      const origin = store.texts.origin(sha256)
+      if (origin === null) continue
+      for (const block of store.texts.blocksOf(sha256)) known.add(`${block.sha256} ${origin.encoder}`)
     }
   return known
 }

@@ -162,26 +162,26 @@ function recipesOf(
   documents: Documents,
 ): Map<string, Sha256> {
   const list = new Map<string, Sha256>()
-  const byText = Map.groupBy(files, (file) => store.texts.textOf(file.sha256)?.sha256 ?? null)
-  for (const [text, made] of byText) {
-    const digest = documents.add(renderRecipe(recipeOf(store, text, made)))
+  const byText = Map.groupBy(files, (file) => store.texts.origin(file.sha256)?.textId ?? null)
+  for (const made of byText.values()) {
+    const digest = documents.add(renderRecipe(recipeOf(store, made)))
     for (const { path } of made) list.set(posix.normalize(path), digest)
   }
   return list
 }
 
-function recipeOf(store: Store, textSha256: Sha256 | null, files: readonly PublicationFile[]): Recipe {
-  const text = textSha256 === null ? null : store.texts.textOf(files[0]!.sha256)
-  const blocks = textSha256 === null ? null : store.texts.blocks(textSha256)
-  if (text === null || blocks === null) throw missing(files[0]!)
-  const encoders = new Map(store.texts.filesOf(text.sha256).map((file) => [file.sha256, file.encoder]))
-  const digests = [...new Set(files.map((file) => file.sha256))].sort()
-  const forms = digests.map((digest) => {
+function recipeOf({ texts }: Store, files: readonly PublicationFile[]): Recipe {
+  const origins = new Map(files.map((file) => [file.sha256, texts.origin(file.sha256)]))
+  const text = origins.get(files[0]!.sha256)?.text
+  if (text === undefined) throw missing(files[0]!)
+  const blocks = texts.blocksOf(files[0]!.sha256)
+  const ids = blocks.map((block) => block.id)
+  const forms = [...origins.keys()].sort().map((digest) => {
     const file = files.find((one) => one.sha256 === digest)!
-    const encoder = encoders.get(digest)
-    const packed = encoder === undefined ? null : store.texts.packedForms(text.sha256, encoder)
-    const packedBytes = blocks.map((block) => packed?.get(block.id)?.unpaddedBytes)
-    if (encoder === undefined || packedBytes.includes(undefined)) throw missing(file)
+    const { encoder } = origins.get(digest)!
+    const packed = texts.packedBlocks(ids, encoder)
+    const packedBytes = ids.map((id) => packed.get(id)?.unpaddedBytes)
+    if (packedBytes.includes(undefined)) throw missing(file)
     return {
       encoder,
       sha256: digest,

@@ -2,7 +2,6 @@
 // what is served. Before it clients see the old state, after it the new one.
 import { releaseBodyOf } from '../../debian/release.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Sha256 } from '../../lib/digest.ts'
 import { parseSnapshotId } from '../../lib/units.ts'
 import type { Actor } from '../../store/audit.ts'
 import type { Blobs } from '../../store/blobs.ts'
@@ -209,12 +208,10 @@ function envelopeOf(content: SuiteContent, channelId: number): Envelope {
 }
 
 function recordTexts(tx: Tx, content: SuiteContent, store: Store): void {
-  const recorded = new Set<Sha256>()
-  for (const { recipe } of servedForms(content).values()) {
-    if (recorded.has(recipe.text.sha256)) continue
-    recorded.add(recipe.text.sha256)
-    const blockIds = recipe.blocks.map(({ sha256 }) => store.texts.findBlock(sha256)!.id)
-    store.texts.put(tx, { ...recipe.text, blockIds }, recipe.forms)
+  const recipes = new Set([...servedForms(content).values()].map(({ recipe }) => recipe))
+  for (const { text, blocks, forms } of recipes) {
+    const blockIds = blocks.map(({ sha256 }) => store.texts.findBlock(sha256)!.id)
+    store.texts.put(tx, { ...text, blockIds }, forms)
   }
 }
 

@@ -41,9 +41,9 @@ function presentBlocks(channel: string, store: Store): Map<string, Set<number>> 
   if (known === null) return blocks
   for (const head of store.publications.heads().filter((one) => one.channelId === known.id)) {
     const mine = setOf(blocks, store.archives.suite(head.suiteId).archive)
-    for (const { path, sha256 } of store.publications.files(head.publicationId)) {
-      if (!/(^|\/)(Packages|Sources)$/.test(path)) continue
-      for (const { id } of store.texts.blocks(sha256) ?? []) mine.add(id)
+    for (const { path, sha256, isServed } of store.publications.files(head.publicationId)) {
+      if (!isServed || !/(^|\/)(Packages|Sources)(\.[a-z0-9]+)?$/.test(path)) continue
+      for (const { id } of store.texts.blocksOf(sha256)) mine.add(id)
     }
   }
   return blocks
