@@ -21,7 +21,8 @@ import { hostIndex } from '../upstream.ts'
 
 const changes = 5
 const packagesAtATime = 10
-const kibibytes = [16, 32, 64, 128, 256, 512, 1024]
+/** At which a block is likely to end. */
+const usualKibibytes = [12, 24, 48, 96, 192, 384, 768]
 
 interface Choice {
   readonly what: string
@@ -62,14 +63,22 @@ async function readIndex(from: string): Promise<Buffer> {
 function* choicesOf(): Generator<Choice> {
   const order = 'name'
   const { gz, xz: ourXz } = packedEncoders
-  for (const size of kibibytes)
+  for (const size of usualKibibytes)
     yield { what: `gz 6, ${size} KiB`, form: 'gz', encoder: gz, sizes: sizesOf(size), order }
   for (const level of [1, 4, 9])
-    yield { what: `gz ${level}, 128 KiB`, form: 'gz', encoder: gzOf(level), sizes: blockSizes, order }
-  for (const size of kibibytes)
-    yield { what: `xz 5, ${size} KiB`, form: 'xz', encoder: xzOf(5, size), sizes: sizesOf(size), order }
+    yield { what: `gz ${level}, 96 KiB`, form: 'gz', encoder: gzOf(level), sizes: blockSizes, order }
+  for (const size of usualKibibytes) {
+    const sizes = sizesOf(size)
+    yield { what: `xz 5, ${size} KiB`, form: 'xz', encoder: xzOf(5, sizes), sizes, order }
+  }
   for (const preset of [1, 4, 6, 9])
-    yield { what: `xz ${preset}, 128 KiB`, form: 'xz', encoder: xzOf(preset, 128), sizes: blockSizes, order }
+    yield {
+      what: `xz ${preset}, 96 KiB`,
+      form: 'xz',
+      encoder: xzOf(preset, blockSizes),
+      sizes: blockSizes,
+      order,
+    }
   for (const other of ['source', 'section', 'chance'] as const) {
     yield { what: `gz 6, by ${other}`, form: 'gz', encoder: gz, sizes: blockSizes, order: other }
     yield { what: `xz 5, by ${other}`, form: 'xz', encoder: ourXz, sizes: blockSizes, order: other }
@@ -77,8 +86,8 @@ function* choicesOf(): Generator<Choice> {
 }
 
 /** In the proportions of those we use. */
-function sizesOf(kibibytesEach: number): BlockSizes {
-  const scale = kibibytesEach / 128
+function sizesOf(kibibytes: number): BlockSizes {
+  const scale = (kibibytes << 10) / blockSizes.usualBytes
   return {
     minBytes: blockSizes.minBytes * scale,
     usualBytes: blockSizes.usualBytes * scale,
@@ -100,8 +109,8 @@ function gzOf(level: number): Encoder {
 }
 
 /** With a dictionary for the largest block, which ours has for ours. */
-function xzOf(preset: number, kibibytesEach: number): Encoder {
-  const dictSize = Math.max(256, 2 * kibibytesEach) << 10
+function xzOf(preset: number, { maxBytes }: BlockSizes): Encoder {
+  const dictSize = Math.max(blockSizes.maxBytes, maxBytes)
   return {
     ...packedEncoders.xz,
     name: `xz${preset}-bench`,
