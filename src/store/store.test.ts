@@ -36,7 +36,7 @@ test('a transaction that throws did nothing', () => {
   assert.deepEqual(store.archives.list(), [])
 })
 
-test('a known text keeps its blocks: a new file of other blocks is refused, one of the same is added', () => {
+test('a text is known by each row of blocks that a file is made of, once', () => {
   using store = open()
   const { texts, db } = store
   const block = (name: string) => {
@@ -44,15 +44,22 @@ test('a known text keeps its blocks: a new file of other blocks is refused, one 
   }
   const file = (name: string) => ({ sha256: sha256(Buffer.from(name)), sizeBytes: 9, encoder: 'gz6-1' })
   const text = { sha256: sha256(Buffer.from('text')), sizeBytes: 8 }
-  const [one, two] = db.write((tx) => [texts.ensureBlock(tx, block('a')), texts.ensureBlock(tx, block('b'))])
-  db.write((tx) => texts.put(tx, { ...text, blockIds: [one!, two!] }, [file('gz')]))
-  for (const blockIds of [[one!], [two!, one!], [one!, two!, one!]]) {
-    const put = () => db.write((tx) => texts.put(tx, { ...text, blockIds }, [file('other')]))
-    assert.throws(put, /is known by other blocks/)
-  }
-  assert.equal(texts.file(file('other').sha256), null)
-  db.write((tx) => texts.put(tx, { ...text, blockIds: [one!, two!] }, [file('xz')]))
-  assert.equal(texts.file(file('xz').sha256)?.blockCount, 2)
+  const ids = db.write((tx) => ['a', 'b', 'c'].map((name) => texts.ensureBlock(tx, block(name))))
+  const rows = [[0, 1], [0], [1, 0], [0, 1, 2], []].map((row) => row.map((at) => ids[at]!))
+  const origins = rows.map((blockIds, at) => {
+    const files = [file(`gz ${at}`), file(`xz ${at}`)]
+    for (const one of files) db.write((tx) => texts.put(tx, { ...text, blockIds }, [one]))
+    const found = files.map((one) => texts.origin(one.sha256)!)
+    for (const one of files)
+      assert.deepEqual(
+        texts.blocksOf(one.sha256).map(({ id }) => id),
+        blockIds,
+      )
+    assert.deepEqual(found[0], found[1])
+    assert.deepEqual(found[0]!.text, text)
+    return found[0]!.textId
+  })
+  assert.equal(new Set(origins).size, rows.length)
 })
 
 test('a database of a newer program is refused with the next step', () => {
