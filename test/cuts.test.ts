@@ -120,7 +120,7 @@ const channels = (below: (limit: number) => number) => {
   }
 }
 
-for (const seed of [1, 2, 3])
+for (const seed of [1, 2])
   test(`channels whose texts were cut by either rule serve what is signed (${seed})`, async () => {
     const below = seeded(seed)
     const upstream = new Upstream(below)
