@@ -527,6 +527,24 @@ test('an empty seed makes everything wait', async () => {
   assert.deepEqual(seen.get('approved/vendor/any'), [])
 })
 
+test('an archive of which a suite is still to come waits for that, not for a seed', async () => {
+  await using archive = await FakeArchive.start()
+  await archive.publish('stable', suite(packages('bash 5.1')))
+  await using rig = await Rig.open({ archives: [{ archive, suites: ['stable', 'updates'] }] })
+  await rig.update()
+  assert.deepEqual([rig.shows('testing', 'stable'), rig.shows('approved', 'stable')], [['bash 5.1'], []])
+  const alarms = () => rig.store.alarms.list().map((alarm) => alarm.key)
+  assert.deepEqual(
+    alarms().filter((key) => key.startsWith('seed')),
+    [],
+  )
+  await assert.rejects(rig.call('channel seed', { channel: 'approved' }), { code: 'GUARD_REFUSED' })
+  await archive.publish('updates', suite(packages('vim 9.0')))
+  await rig.mustUpdate()
+  assert.deepEqual(rig.shows('approved'), ['stable/main/amd64 bash 5.1', 'updates/main/amd64 vim 9.0'])
+  assert.deepEqual(alarms(), [])
+})
+
 test('what leaves the configuration is frozen, served, and goes only when it is dropped', async () => {
   await using archive = await FakeArchive.start()
   await using vendor = await FakeArchive.start()

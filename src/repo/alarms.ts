@@ -6,6 +6,7 @@ import type { Suite } from '../store/archives.ts'
 import type { Channel } from '../store/channels.ts'
 import type { Store } from '../store/store.ts'
 import type { Placed } from '../store/views.ts'
+import { completeArchives } from './follow-channels.ts'
 import { localFindings } from './local/findings.ts'
 import { isWithdrawn, suiteClassOf } from './pending-item.ts'
 import type { Repo } from './repo.ts'
@@ -201,9 +202,15 @@ function auditFindings(store: Store, now: number): Finding[] {
   ]
 }
 
+/** Archives of which a suite is still to come cannot be seeded: that is what they wait for, and it is told apart. */
 function seedFindings(repo: Repo): Finding[] {
-  return repo.store.channels.list().flatMap((channel) => {
-    const waiting = unseededIndexes(repo, channel).length
+  const { store } = repo
+  const complete = completeArchives(store)
+  const ready = new Set(
+    store.archives.indexes().flatMap(({ id, archive }) => (complete.has(archive) ? id : [])),
+  )
+  return store.channels.list().flatMap((channel) => {
+    const waiting = unseededIndexes(repo, channel).filter((id) => ready.has(id)).length
     if (waiting === 0) return []
     return {
       key: `seed:${channel.name}`,
