@@ -59,14 +59,14 @@ const pair = fc.oneof(
   fc.tuple(version, fc.constantFrom(...neighbour)).map(([a, change]): [string, string] => [a, change(a)]),
 )
 
-test('dpkg --compare-versions agrees on the vectors and 12,000 generated pairs', needs('dpkg'), async () => {
-  const pairs = fc.sample(pair, { numRuns: 12_000, seed: 20_261_123 })
+test('dpkg --compare-versions agrees on the vectors and 3,000 generated pairs', needs('dpkg'), async () => {
+  const pairs = fc.sample(pair, { numRuns: 3000, seed: 20_261_123 })
   pairs.push(...vectors.map(([a, , b]) => [a, b] as [string, string]))
   const claims = pairs.map(([a, b]) => {
     const relation = ['lt', 'eq', 'gt'][Math.sign(compareVersions(a, b)) + 1]
     return `dpkg --compare-versions '${a}' ${relation} '${b}' || echo '${a} is not ${relation} ${b}'`
   })
-  assert.ok(pairs.filter(([a, b]) => compareVersions(a, b) === 0).length > 500, 'enough equal pairs')
+  assert.ok(pairs.filter(([a, b]) => compareVersions(a, b) === 0).length > 100, 'enough equal pairs')
   const half = claims.length / 2
   const denials = await Promise.all([shell(claims.slice(0, half)), shell(claims.slice(half))])
   // dpkg warns about a1 (a version should begin with a digit) and compares it all the same.

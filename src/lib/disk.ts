@@ -42,8 +42,8 @@ export interface Disk {
   /** Removes a file; an absent one is fine. */
   remove(path: string): Promise<void>
   /**
-   * Told of each durable operation that is not a file's, before it (`begin`, `commit`, `statement`) and after it
-   * (`committed`, `statement done`).
+   * Told of each durable operation that is not a file's, before it (`begin`, `statement`, `commit`), and after the
+   * last (`committed`).
    */
   step(name: string): void
 }

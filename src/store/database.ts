@@ -96,9 +96,7 @@ export class Database implements Disposable {
 
   #run(statement: Sqlite.Statement, values: readonly unknown[]): RunResult {
     this.#step('statement')
-    const result = statement.run(...values)
-    this.#step('statement done')
-    return result
+    return statement.run(...values)
   }
 
   /** A statement, prepared once per connection. */

@@ -41,9 +41,9 @@ export class DyingDisk extends RealDisk {
   }
 
   override step(name: string): void {
-    // What is done at once has a step before it and another after it: one round meets both.
-    const isStatement = name.startsWith('statement')
-    if (isStatement && !(this.#countsStatements && this.#when === 'before')) return
+    // A step is a moment, with nothing done or not done at it: the round of `before` meets them all. After a statement
+    // is before the next one, or before the commit.
+    if (this.#when === 'after' || (name === 'statement' && !this.#countsStatements)) return
     if (this.#isLast(name)) throw new Died(this.diedAt!)
   }
 }
